@@ -1,0 +1,176 @@
+// Package call is the vocabulary of a telephone call: its identity, what can be
+// said and heard on it, how it is held, connected and ended, and how its journey
+// is saved so that another process can take it up where it stood.
+//
+// One goroutine owns each call (see Runner). Every method of Call takes a context
+// that ends when the caller hangs up; context.Cause then says why: ErrHangup,
+// ErrDetach (the controller stops and leaves the caller in place) or ErrFenced
+// (another controller owns the call).
+package call
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ID names a call. It is the id of the caller's channel in Asterisk, unique over
+// nodes and restarts, safe in a file name.
+type ID string
+
+// AgentID names an agent: the user part of the SIP account, "2001".
+type AgentID string
+
+// Lang is a language as BCP 47 writes it: "fr", "en".
+type Lang string
+
+var (
+	// ErrHangup is the cause of a context whose caller hung up.
+	ErrHangup = errors.New("the caller hung up")
+	// ErrDetach is the cause when the controller stops and leaves the caller in place.
+	ErrDetach = errors.New("the controller stops and leaves the call in place")
+	// ErrFenced is the cause when another controller owns the call.
+	ErrFenced = errors.New("another controller owns the call")
+	// ErrNoInput is returned by Call.Read when no digit came in time.
+	ErrNoInput = errors.New("no digit came")
+	// ErrTechnical wraps what went wrong with the telephone exchange while the caller was still there.
+	ErrTechnical = errors.New("the exchange failed")
+)
+
+// Sound is something to be heard: a ready-coded file.
+type Sound struct {
+	// Path is the file without its extension, absolute, as Asterisk sees it.
+	Path string
+	// Name is what logs, journals and tests call it: "welcome", "position.3", "message:7".
+	Name string
+	Lang Lang
+	Text string
+	// Duration is the real length of the file.
+	Duration time.Duration
+}
+
+// Info is what is known of a call when it comes in.
+type Info struct {
+	ID ID
+	// From is the caller, withheld numbers are Withheld; To is the number dialled.
+	From, To Number
+	// Arrived is when the exchange took the call, before any answer of ours.
+	Arrived time.Time
+	// Trunk is the operator's trunk the call came by.
+	Trunk string
+	// Resumed says that an earlier controller drove this call already.
+	Resumed bool
+	// HeldByDialplan is how long the dialplan kept the caller while no controller was there.
+	HeldByDialplan time.Duration
+}
+
+// Digit is one key of a telephone: 0-9, * and #. It is never logged.
+type Digit byte
+
+// Call is one caller, answered, on the line. Its methods are called from the
+// goroutine that owns the call, one at a time.
+type Call interface {
+	Info() Info
+
+	// Say plays the sounds in order and returns when the last has ended, or at once
+	// when there is none. Digits typed meanwhile are kept for the next Read.
+	Say(ctx context.Context, sounds ...Sound) error
+
+	// Read returns the next digit. A digit typed early is returned at once, and nothing
+	// is played. A digit stops the sounds. After the last sound it waits for up to
+	// timeout, then returns ErrNoInput.
+	Read(ctx context.Context, timeout time.Duration, sounds ...Sound) (Digit, error)
+
+	// Flush forgets digits typed early.
+	Flush()
+
+	// Hold puts the caller on music, which goes on when this process dies. It returns
+	// once the exchange has taken it. Holding a held caller does nothing.
+	Hold(ctx context.Context) error
+
+	// Announce says the sounds to a held caller; the music comes back by itself. It
+	// returns at once. A later Announce replaces one that still plays.
+	Announce(ctx context.Context, sounds ...Sound) error
+
+	// Digits gives the digits typed while held, as they come. Digits are taken from
+	// here or by Read, each one once.
+	Digits() <-chan Digit
+
+	// Ring rings the agent's phone while the caller stays on hold.
+	// It returns when the agent has answered, or an error of type *RingError.
+	Ring(ctx context.Context, r Ring) (AgentLeg, error)
+
+	// Hangup ends the call in good order.
+	Hangup(ctx context.Context) error
+}
+
+// Ring is how an agent is rung.
+type Ring struct {
+	Agent   AgentID
+	Timeout time.Duration
+	// Show is the number shown on the agent's phone; Name the text beside it.
+	Show Number
+	Name string
+}
+
+// RingResult says why a ring did not end with an answer.
+type RingResult string
+
+const (
+	NoAnswer    RingResult = "no_answer"
+	Busy        RingResult = "busy"
+	Refused     RingResult = "refused"
+	Unreachable RingResult = "unreachable"
+)
+
+// RingError is a ring without an answer.
+type RingError struct {
+	Agent  AgentID
+	Result RingResult
+}
+
+func (e *RingError) Error() string {
+	return "agent " + string(e.Agent) + " was rung: " + string(e.Result)
+}
+
+// AgentLeg is an agent who has answered and does not hear the caller yet.
+type AgentLeg interface {
+	// Agent is who is on the leg; an attended transfer changes it.
+	Agent() AgentID
+	// Whisper says the sounds to the agent alone, and returns when they have ended.
+	Whisper(ctx context.Context, sounds ...Sound) error
+	// Bridge lets caller and agent talk until one of them leaves, and returns how it ended.
+	// ctx ends with the caller; the agent's leg is then closed.
+	Bridge(ctx context.Context, observe func(TalkEvent)) (TalkEnd, error)
+	// Release ends the leg if it is still up. It is safe to call at any time.
+	Release(ctx context.Context)
+	// State is what must be kept for Resume to find this leg again.
+	State() LegState
+}
+
+// LegState is an agent's leg as a checkpoint keeps it.
+type LegState struct {
+	Agent   AgentID `json:"agent"`
+	Channel string  `json:"channel"`
+	Bridge  string  `json:"bridge"`
+}
+
+// Resumer is a Call that can find an agent's leg again after a restart of the controller.
+type Resumer interface {
+	// ResumeLeg returns the leg, or false if it is gone.
+	ResumeLeg(ctx context.Context, st LegState) (AgentLeg, bool)
+}
+
+// TalkEvent is something that happens while caller and agent talk.
+type TalkEvent struct {
+	Kind  EventKind // EventHold, EventUnhold, EventTransferred
+	Agent AgentID   // after EventTransferred: who has the caller now
+}
+
+// TalkEnd says who ended the conversation.
+type TalkEnd string
+
+const (
+	CallerLeft TalkEnd = "caller"
+	AgentLeft  TalkEnd = "agent"
+)

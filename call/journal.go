@@ -1,0 +1,72 @@
+package call
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// EventKind names a fact of the journal: one out of a closed set.
+type EventKind string
+
+const (
+	EventArrived       EventKind = "arrived"        // from (masked by the store's policy), to, trunk, held_by_dialplan_ms
+	EventResumed       EventKind = "resumed"        // step; an earlier controller drove the call
+	EventLanguage      EventKind = "language"       // lang
+	EventMessage       EventKind = "message"        // id; an incident message was heard
+	EventMenu          EventKind = "menu"           // menu, choice ("" none)
+	EventInfo          EventKind = "info"           // info; heard to its end
+	EventReason        EventKind = "reason"         // reason
+	EventAgentAsked    EventKind = "agent_asked"    // the caller asked for a person
+	EventQueued        EventKind = "queued"         // queue, position
+	EventAnnounced     EventKind = "announced"      // queue, position, low_s, high_s, estimate_s, method, cause
+	EventOverflowed    EventKind = "overflowed"     // queue: an aid queue that may serve from now on
+	EventRinging       EventKind = "ringing"        // agent
+	EventRingFailed    EventKind = "ring_failed"    // agent, result
+	EventAgentAnswered EventKind = "agent_answered" // agent
+	EventConnected     EventKind = "connected"      // agent, wait_ms
+	EventHold          EventKind = "hold"           // agent
+	EventUnhold        EventKind = "unhold"         // agent
+	EventTransferred   EventKind = "transferred"    // agent, to
+	EventTalkEnded     EventKind = "talk_ended"     // agent, by (caller|agent)
+	EventEnded         EventKind = "ended"          // outcome, reason
+	EventAgentState    EventKind = "agent_state"    // agent, state, reason; Call is empty
+	EventController    EventKind = "controller"     // what: started, recovered, lost_exchange …; Call is empty
+)
+
+// Event is one fact, written once and never changed.
+type Event struct {
+	At   time.Time
+	Call ID // "" for facts about agents and controllers
+	Kind EventKind
+	// Data is a small JSON object. It holds no digits and no text typed by the caller.
+	Data json.RawMessage
+}
+
+// Journal takes facts. Append never blocks a call: the implementation groups the
+// writes, keeps what it cannot write yet and says so to the operator.
+type Journal interface {
+	Append(Event)
+}
+
+// Checkpoint is where a call stands: enough for another process to go on.
+type Checkpoint struct {
+	Call  ID
+	Epoch int64 // of the controller that drives the call
+	// Step is the step to run next; Done is set when the call is over.
+	Step  string
+	State json.RawMessage
+	Info  Info
+	At    time.Time
+}
+
+// Checkpoints keeps where each call stands.
+type Checkpoints interface {
+	// Save stores the checkpoint; it returns before it is durable, in order per call.
+	// It returns ErrFenced when a later epoch exists.
+	Save(ctx context.Context, cp Checkpoint) error
+	// Delete forgets a call that is over.
+	Delete(ctx context.Context, id ID) error
+	// Open lists the calls that are not over, oldest first.
+	Open(ctx context.Context) ([]Checkpoint, error)
+}

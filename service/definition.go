@@ -1,0 +1,205 @@
+// Package service holds the definition of a public service: one YAML file, checked
+// and reviewed like code. Parse reads and validates it, Lint holds it against the
+// State's guide, Opening answers "is the line open?".
+package service
+
+import (
+	"time"
+
+	"decroche/call"
+)
+
+// Definition is one public service as its YAML file describes it. A parsed
+// Definition is complete and consistent: every reference resolves, every prompt
+// has a text or a recording in every language. It is not changed after Parse.
+type Definition struct {
+	ID       string
+	Name     Text
+	Location *time.Location
+	// Languages in the order they are offered; the first is the default.
+	Languages []call.Lang
+	Numbers   []Number
+	// Present is the number shown to those we call.
+	Present call.Number
+
+	Hours    Hours
+	Holidays HolidaySet
+	Closures []Closure
+
+	Prompts map[string]Text
+	Menus   map[string]*Menu
+	Infos   map[string]*Info
+	Reasons map[string]*Reason
+	Queues  map[string]*Queue
+	Skills  map[string]Text
+
+	// Entry is what callers hear before the first menu.
+	Entry Entry
+	// Closed, Saturated and Failed are the journeys that cannot lead to a person now.
+	Closed    Closed
+	Saturated Saturated
+	Access    Access
+	Limits    Limits
+}
+
+// Text is what is said in each language. Recording, where set, is a file that wins
+// over synthesis; its path is relative to the definition's folder.
+type Text map[call.Lang]Phrase
+
+// Phrase is one language's wording of a prompt.
+type Phrase struct {
+	Say       string
+	Recording string
+}
+
+// Number is a number that callers dial.
+type Number struct {
+	Number call.Number
+	// Language, if set, spares the caller the choice of language.
+	Language call.Lang
+	// Public is who the number is for: "general", "deaf", "relay", "overseas", "vulnerable", "professional".
+	Public string
+	// Queue, if set, goes straight to a queue instead of the first menu.
+	Queue string
+}
+
+// Hours is the ordinary week.
+type Hours struct {
+	// Week has the ranges of each day, sorted and disjoint; index time.Sunday … time.Saturday.
+	Week [7][]Range
+}
+
+// Range is a part of a local day, minutes from midnight, From < To ≤ 1440.
+type Range struct{ From, To int }
+
+// HolidaySet names the public holidays kept: "metropole", "alsace-moselle", "guadeloupe",
+// "martinique", "guyane", "reunion", "mayotte", "saint-barthelemy", "saint-martin",
+// "saint-pierre-et-miquelon", "nouvelle-caledonie", "polynesie", "wallis-et-futuna", or "none".
+type HolidaySet string
+
+// Closure is an exceptional closure [From, Until), local time of the service.
+type Closure struct {
+	From, Until time.Time
+	// Prompt, if set, is said in place of the ordinary closed announcement.
+	Prompt string
+	Why    string
+}
+
+// Entry is the start of the journey.
+type Entry struct {
+	Welcome string // prompt
+	// LanguagePrompt is said, in every language, when there is more than one and the number
+	// dialled does not choose; each language is chosen by its key.
+	LanguagePrompt string
+	LanguageKeys   map[call.Digit]call.Lang
+	Menu           string // first menu
+	// Messages are information messages known in advance, with their dates.
+	Messages []DatedMessage
+}
+
+// DatedMessage is said at entry while From ≤ now < Until.
+type DatedMessage struct {
+	ID          string
+	From, Until time.Time
+	Prompt      string
+	Queue       string // "" for all
+}
+
+// Menu offers up to a few choices.
+type Menu struct {
+	ID      string
+	Prompt  string
+	Choices map[call.Digit]Choice
+	// Queue is where a caller goes who asks for a person, or who cannot choose.
+	Queue string
+	// Timeout is how long to wait for a key after the prompt.
+	Timeout time.Duration
+}
+
+// Choice is what a key does: exactly one of Menu, Info, Queue, Person or Repeat.
+type Choice struct {
+	Key    call.Digit
+	Menu   string
+	Info   string
+	Queue  string
+	Person bool // to the menu's queue
+	Repeat bool // says the menu again
+	Reason string
+	Access bool // the door for deaf and hard-of-hearing callers
+}
+
+// Info is an information branch; it always ends with the offer of a person.
+type Info struct {
+	ID     string
+	Prompt string
+	// Queue is where the caller goes who then asks for a person.
+	Queue  string
+	Reason string
+}
+
+// Reason is a motif of the service's shared base.
+type Reason struct {
+	ID     string
+	Label  Text
+	Simple bool
+}
+
+// Queue is a line of callers and the rules to serve it.
+type Queue struct {
+	ID    string
+	Label Text
+	// Needs are the skills an agent must have, with the least level (1..5).
+	Needs map[string]int
+	// Priority: higher is served first among callers an agent can serve.
+	Priority int
+	// MaxWaiting: a caller who finds as many waiting gets the saturated journey; 0: no limit.
+	MaxWaiting int
+	// RingTimeout is how long an agent's phone rings; then the agent is set aside.
+	RingTimeout time.Duration
+	WrapUp      time.Duration
+	Overflow    []Overflow
+	// Announce is the period of the announcements; Whisper is said to the agent first (a prompt).
+	Announce time.Duration
+	Whisper  string
+	// DefaultAHT is used until there is data.
+	DefaultAHT time.Duration
+	// Music is an Asterisk music-on-hold class.
+	Music string
+}
+
+// Overflow lets agents who meet another queue's needs serve this queue's callers,
+// after a wait or from a number of waiting callers.
+type Overflow struct {
+	To         string
+	After      time.Duration // 0: not by wait
+	LongerThan int           // 0: not by length
+}
+
+// Closed is the journey outside opening hours.
+type Closed struct {
+	// Prompt, Hours and OtherMeans are prompts said in this order.
+	Prompt, Hours, OtherMeans string
+	// Callback says how to be called back (a prompt), as row 2 of the guide asks.
+	Callback string
+}
+
+// Saturated is the journey when the queue is full.
+type Saturated struct {
+	Prompt, Hours, OtherMeans, Callback string
+}
+
+// Access is how deaf and hard-of-hearing callers are served.
+type Access struct {
+	// Prompt tells of the access; Hours equal to the line's are the zero value.
+	Prompt string
+	Number call.Number
+	Hours  *Hours
+	Queue  string
+}
+
+// Limits are the bounds the lint holds the definition to.
+type Limits struct {
+	MaxChoices     int           // default 4
+	MaxDepth       int           // default 2
+	SpeechToPerson time.Duration // default 45 s
+}
