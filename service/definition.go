@@ -4,6 +4,7 @@
 package service
 
 import (
+	"strings"
 	"time"
 
 	"decroche/call"
@@ -25,6 +26,8 @@ type Definition struct {
 	Hours    Hours
 	Holidays HolidaySet
 	Closures []Closure
+	// Openings are days with hours of their own, public holidays included.
+	Openings []ExtraOpening
 
 	Prompts map[string]Text
 	Menus   map[string]*Menu
@@ -38,8 +41,43 @@ type Definition struct {
 	// Closed, Saturated and Failed are the journeys that cannot lead to a person now.
 	Closed    Closed
 	Saturated Saturated
+	Failed    Journey
 	Access    Access
 	Limits    Limits
+
+	// File is where the definition was read from; Line and Column of a part of it
+	// are found with Position.
+	File string
+	pos  map[string]Position
+}
+
+// Position is a place in the YAML file, both from 1; the zero value is "unknown".
+type Position struct{ Line, Column int }
+
+// Position finds a part of the definition in its file, named by its YAML path:
+// "menus.main.choices.1", "numbers[0].number". A part that is not written has the
+// place of the nearest part around it that is.
+func (d *Definition) Position(path string) Position {
+	for {
+		if at, ok := d.pos[path]; ok {
+			return at
+		}
+		cut := strings.LastIndexAny(path, ".[")
+		if cut < 0 {
+			return Position{}
+		}
+		path = path[:cut]
+	}
+}
+
+// NumberFor finds what the definition says of a number dialled.
+func (d *Definition) NumberFor(n call.Number) (Number, bool) {
+	for _, number := range d.Numbers {
+		if number.Number == n && n != call.Withheld {
+			return number, true
+		}
+	}
+	return Number{}, false
 }
 
 // Text is what is said in each language. Recording, where set, is a file that wins
@@ -61,6 +99,12 @@ type Number struct {
 	Public string
 	// Queue, if set, goes straight to a queue instead of the first menu.
 	Queue string
+	// AlwaysOpen says that this number ignores the opening hours, for a demonstration
+	// or a permanent duty desk.
+	AlwaysOpen bool
+	// Cost is what a call costs where the number does not tell it: "free", "standard",
+	// "premium", or "" when the number tells.
+	Cost string
 }
 
 // Hours is the ordinary week.
@@ -76,6 +120,14 @@ type Range struct{ From, To int }
 // "martinique", "guyane", "reunion", "mayotte", "saint-barthelemy", "saint-martin",
 // "saint-pierre-et-miquelon", "nouvelle-caledonie", "polynesie", "wallis-et-futuna", or "none".
 type HolidaySet string
+
+// ExtraOpening is a day opened exceptionally: its ranges take the place of the
+// week's, and a public holiday on that day does not close. A closure still does.
+type ExtraOpening struct {
+	// Day is local midnight.
+	Day    time.Time
+	Ranges []Range
+}
 
 // Closure is an exceptional closure [From, Until), local time of the service.
 type Closure struct {
@@ -175,18 +227,31 @@ type Overflow struct {
 	LongerThan int           // 0: not by length
 }
 
-// Closed is the journey outside opening hours.
-type Closed struct {
-	// Prompt, Hours and OtherMeans are prompts said in this order.
+// Journey is what is said to a caller who cannot reach a person now: prompts, said in
+// this order, each of them optional but the first.
+type Journey struct {
 	Prompt, Hours, OtherMeans string
-	// Callback says how to be called back (a prompt), as row 2 of the guide asks.
+	// Callback says how to be called back, as row 2 of the guide asks.
 	Callback string
 }
 
-// Saturated is the journey when the queue is full.
-type Saturated struct {
-	Prompt, Hours, OtherMeans, Callback string
+// Prompts lists the prompts that are set, in the order they are said.
+func (j Journey) Prompts() []string {
+	var said []string
+	for _, p := range []string{j.Prompt, j.Hours, j.OtherMeans, j.Callback} {
+		if p != "" {
+			said = append(said, p)
+		}
+	}
+	return said
 }
+
+type (
+	// Closed is the journey outside opening hours.
+	Closed = Journey
+	// Saturated is the journey when the queue is full.
+	Saturated = Journey
+)
 
 // Access is how deaf and hard-of-hearing callers are served.
 type Access struct {

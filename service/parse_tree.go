@@ -1,0 +1,332 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"decroche/call"
+)
+
+// label reads a text for people who read or are told it: one string for all languages,
+// or one per language.
+func (r *reader) label(n *node, path, what string) Text {
+	if n.kind == scalar {
+		s, ok := r.scalar(n, what)
+		if !ok {
+			return nil
+		}
+		t := Text{}
+		for _, l := range r.def.Languages {
+			t[l] = Phrase{Say: s}
+		}
+		return t
+	}
+	return r.perLanguage(n, n.at, path, what)
+}
+
+// perLanguage reads a text in each language of the service.
+func (r *reader) perLanguage(n *node, at Position, path, what string) Text {
+	if n.kind == scalar {
+		r.problem(n.at, what+" is not given by language", fmt.Sprintf("write it under %q, and so for each language", string(r.def.Languages[0])+":"))
+		return nil
+	}
+	t := Text{}
+	if n.kind == empty {
+		n = &node{kind: mapping, at: at}
+	}
+	o := r.object(n, path, what)
+	o.each(func(key string, at Position, v *node) {
+		if l, ok := r.language(key, at, what); ok {
+			t[l] = r.phrase(v, at, join(path, key), fmt.Sprintf("%s in %q", what, key))
+		}
+	})
+	for _, l := range r.def.Languages {
+		if _, ok := t[l]; !ok {
+			r.problem(at, fmt.Sprintf("%s has no text in %q", what, l), fmt.Sprintf("add %q below it", string(l)+":"))
+		}
+	}
+	return t
+}
+
+func (r *reader) phrase(n *node, at Position, path, what string) Phrase {
+	switch n.kind {
+	case scalar:
+		s, _ := r.scalar(n, what)
+		return Phrase{Say: s}
+	case mapping:
+		o := r.object(n, path, what)
+		p := Phrase{Say: o.text("say"), Recording: o.text("recording")}
+		o.close()
+		if p.Recording != "" {
+			r.recording(p.Recording, o.get("recording").at, what)
+		} else if p.Say == "" {
+			r.problem(at, what+" says nothing", `write "say:" and the text, or "recording:" and a file`)
+		}
+		return p
+	default:
+		r.problem(at, what+" says nothing", "write the text")
+		return Phrase{}
+	}
+}
+
+// recording checks that a file is there, below the definition's folder.
+func (r *reader) recording(name string, at Position, what string) {
+	if !filepath.IsLocal(filepath.FromSlash(name)) {
+		r.problem(at, fmt.Sprintf("the recording of %s, %q, is outside the definition's folder", what, name), "put it beside the definition and write its path from there")
+		return
+	}
+	info, err := os.Stat(filepath.Join(r.dir, filepath.FromSlash(name)))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.problem(at, fmt.Sprintf("the recording of %s, %q, does not exist", what, name), "put the file there, or take the line out to have the text spoken")
+	case err != nil:
+		r.problem(at, fmt.Sprintf("the recording of %s, %q, cannot be read: %v", what, name, err), "check the file and its rights")
+	case !info.Mode().IsRegular() || info.Size() == 0:
+		r.problem(at, fmt.Sprintf("the recording of %s, %q, is not a file with sound in it", what, name), "put the recording there")
+	}
+}
+
+// section visits the named parts of a section: menus, queues …
+func (r *reader) section(o *object, key, what string, visit func(name string, at Position, n *node)) {
+	n := o.get(key)
+	if n == nil {
+		return
+	}
+	so := r.object(n, key, fmt.Sprintf("%q", key))
+	so.each(func(name string, at Position, v *node) {
+		if r.name(name, at, what) {
+			visit(name, at, v)
+		}
+	})
+}
+
+func (r *reader) prompts(o *object) {
+	r.def.Prompts = map[string]Text{}
+	r.section(o, "prompts", "a prompt", func(name string, at Position, n *node) {
+		r.def.Prompts[name] = r.perLanguage(n, at, "prompts."+name, fmt.Sprintf("prompt %q", name))
+	})
+}
+
+func (r *reader) skills(o *object) {
+	r.def.Skills = map[string]Text{}
+	r.section(o, "skills", "a skill", func(name string, at Position, n *node) {
+		r.def.Skills[name] = r.label(n, "skills."+name, fmt.Sprintf("skill %q", name))
+	})
+}
+
+func (r *reader) reasons(o *object) {
+	r.def.Reasons = map[string]*Reason{}
+	r.section(o, "reasons", "a reason", func(name string, at Position, n *node) {
+		what := fmt.Sprintf("reason %q", name)
+		if n.kind == scalar { // a label and nothing more
+			r.def.Reasons[name] = &Reason{ID: name, Label: r.label(n, "reasons."+name, what)}
+			return
+		}
+		ro := r.object(n, "reasons."+name, what)
+		reason := &Reason{ID: name, Simple: ro.truth("simple")}
+		if l := ro.need("label", "label: and what agents read"); l != nil {
+			reason.Label = r.label(l, ro.path+".label", "the label of "+what)
+		}
+		ro.close()
+		r.def.Reasons[name] = reason
+	})
+}
+
+func (r *reader) queues(o *object) {
+	r.def.Queues = map[string]*Queue{}
+	o.need("queues", "queues: and at least one queue, such as accueil")
+	r.section(o, "queues", "a queue", func(name string, at Position, n *node) {
+		qo := r.object(n, "queues."+name, fmt.Sprintf("queue %q", name))
+		q := &Queue{
+			ID: name, Priority: qo.integer("priority", 0, -100, 100), MaxWaiting: qo.integer("max_waiting", 0, 0, 100_000),
+			RingTimeout: qo.duration("ring", DefaultRing, 5*time.Second, 2*time.Minute),
+			WrapUp:      qo.duration("wrap_up", DefaultWrapUp, 0, time.Hour),
+			Announce:    qo.duration("announce", DefaultAnnounce, 0, 10*time.Minute),
+			Whisper:     qo.ref("whisper", "prompt"),
+			DefaultAHT:  qo.duration("default_aht", DefaultAHT, 10*time.Second, 4*time.Hour),
+			Music:       qo.text("music"), Needs: map[string]int{},
+		}
+		if q.Music == "" {
+			q.Music = DefaultMusic
+		}
+		if l := qo.get("label"); l != nil {
+			q.Label = r.label(l, qo.path+".label", "the label of "+qo.label)
+		} else {
+			q.Label = r.label(&node{kind: scalar, text: name, at: at}, qo.path, qo.label)
+		}
+		no := r.object(qo.get("needs"), qo.path+".needs", `"needs" of `+qo.label)
+		no.each(func(skill string, at Position, _ *node) {
+			r.refs = append(r.refs, reference{kind: "skill", name: skill, where: no.label, at: at})
+			q.Needs[skill] = no.integer(skill, 1, 1, 5)
+		})
+		q.Overflow = r.overflow(qo, name)
+		qo.close()
+		r.def.Queues[name] = q
+	})
+}
+
+func (r *reader) overflow(qo *object, queue string) (rules []Overflow) {
+	for i, item := range qo.list("overflow") {
+		path := fmt.Sprintf("%s.overflow[%d]", qo.path, i)
+		r.def.pos[path] = item.at
+		oo := r.object(item, path, fmt.Sprintf("overflow %d of %s", i+1, qo.label))
+		oo.need("to", "to: and the queue whose agents help")
+		rule := Overflow{To: oo.ref("to", "queue"), After: oo.duration("after", 0, 0, 4*time.Hour), LongerThan: oo.integer("longer_than", 0, 0, 100_000)}
+		oo.close()
+		if rule.To == queue {
+			r.problem(oo.place("to"), fmt.Sprintf("queue %q overflows to itself", queue), "write another queue")
+		}
+		if rule.After == 0 && rule.LongerThan == 0 {
+			r.problem(oo.n.at, oo.label+" never starts", `write "after: 2m" for a wait, "longer_than: 5" for a length, or both`)
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+func (r *reader) infos(o *object) {
+	r.def.Infos = map[string]*Info{}
+	r.section(o, "infos", "an information branch", func(name string, at Position, n *node) {
+		io := r.object(n, "infos."+name, fmt.Sprintf("info %q", name))
+		io.need("prompt", "prompt: and the name of a prompt")
+		io.need("queue", "queue: and where the caller goes who then asks for a person")
+		r.def.Infos[name] = &Info{ID: name, Prompt: io.ref("prompt", "prompt"), Queue: io.ref("queue", "queue"), Reason: io.ref("reason", "reason")}
+		io.close()
+	})
+}
+
+func (r *reader) menus(o *object) {
+	r.def.Menus = map[string]*Menu{}
+	o.need("menus", "menus: and at least one menu, such as main")
+	r.section(o, "menus", "a menu", func(name string, at Position, n *node) {
+		mo := r.object(n, "menus."+name, fmt.Sprintf("menu %q", name))
+		mo.need("prompt", "prompt: and the name of the prompt that offers the choices")
+		mo.need("queue", "queue: and where a caller goes who asks for a person")
+		m := &Menu{
+			ID: name, Prompt: mo.ref("prompt", "prompt"), Queue: mo.ref("queue", "queue"), Choices: map[call.Digit]Choice{},
+			Timeout: mo.duration("timeout", DefaultMenuTimeout, time.Second, time.Minute),
+		}
+		mo.need("choices", "choices: and what each key does, such as 0: person")
+		co := r.object(mo.get("choices"), mo.path+".choices", "the choices of "+mo.label)
+		co.each(func(key string, at Position, v *node) {
+			if digit, ok := r.digit(key, at); ok {
+				m.Choices[digit] = r.oneChoice(digit, v, at, join(co.path, key), fmt.Sprintf("key %s of %s", key, mo.label))
+			}
+		})
+		mo.close()
+		r.def.Menus[name] = m
+	})
+}
+
+func (r *reader) digit(key string, at Position) (call.Digit, bool) {
+	if len(key) == 1 && strings.Contains("0123456789*#", key) {
+		return call.Digit(key[0]), true
+	}
+	r.problem(at, fmt.Sprintf("%q is not a key of a telephone", key), `write 0 to 9, "*" or "#"`)
+	return 0, false
+}
+
+// oneChoice reads what a key does: "person", "repeat", or a group of keys.
+func (r *reader) oneChoice(key call.Digit, n *node, at Position, path, label string) Choice {
+	c := Choice{Key: key}
+	if n.kind == scalar {
+		switch n.text {
+		case "person":
+			c.Person = true
+		case "repeat":
+			c.Repeat = true
+		default:
+			r.problem(n.at, fmt.Sprintf("%q is not what %s can do", n.text, label), suggest(n.text, []string{"person", "repeat"})+", or {menu: …}, {info: …} or {queue: …}")
+		}
+		return c
+	}
+	if n.kind == empty {
+		r.problem(at, label+" does nothing", "write person, repeat, {menu: …}, {info: …} or {queue: …}")
+		return c
+	}
+	o := r.object(n, path, label)
+	c.Menu, c.Info, c.Queue = o.ref("menu", "menu"), o.ref("info", "info"), o.ref("queue", "queue")
+	c.Person, c.Repeat, c.Access = o.truth("person"), o.truth("repeat"), o.truth("access")
+	c.Reason = o.ref("reason", "reason")
+	o.close()
+	does := 0
+	for _, set := range []bool{c.Menu != "", c.Info != "", c.Queue != "", c.Person, c.Repeat} {
+		if set {
+			does++
+		}
+	}
+	if does != 1 {
+		r.problem(at, fmt.Sprintf("%s does %d things", label, does), "write exactly one of menu, info, queue, person and repeat")
+	}
+	return c
+}
+
+func (r *reader) entry(o *object) {
+	n := o.need("entry", "entry: with welcome and menu")
+	if n == nil {
+		return
+	}
+	eo := r.object(n, "entry", `"entry"`)
+	eo.need("welcome", "welcome: and the name of a prompt")
+	eo.need("menu", "menu: and the first menu")
+	e := Entry{
+		Welcome: eo.ref("welcome", "prompt"), LanguagePrompt: eo.ref("language_prompt", "prompt"),
+		Menu: eo.ref("menu", "menu"), LanguageKeys: map[call.Digit]call.Lang{},
+	}
+	lo := r.object(eo.get("language_keys"), "entry.language_keys", `"language_keys"`)
+	lo.each(func(key string, at Position, v *node) {
+		digit, ok := r.digit(key, at)
+		if s, okText := r.scalar(v, "key "+key); ok && okText {
+			if l, known := r.language(s, v.at, lo.label); known {
+				e.LanguageKeys[digit] = l
+			}
+		}
+	})
+	r.languageChoice(eo, e)
+	ids := map[string]bool{}
+	for i, item := range eo.list("messages") {
+		e.Messages = append(e.Messages, r.message(item, i, ids))
+	}
+	eo.close()
+	r.def.Entry = e
+}
+
+// languageChoice checks that every language can be reached where there are several.
+func (r *reader) languageChoice(eo *object, e Entry) {
+	asked := slices.ContainsFunc(r.def.Numbers, func(n Number) bool { return n.Language == "" })
+	if len(r.def.Languages) < 2 || !asked {
+		return
+	}
+	if e.LanguagePrompt == "" {
+		r.problem(eo.n.at, "the service has several languages and nothing asks which", `write "language_prompt" and "language_keys", or give each number its language`)
+	}
+	for _, l := range r.def.Languages {
+		if !slices.ContainsFunc(keysOf(e.LanguageKeys), func(d call.Digit) bool { return e.LanguageKeys[d] == l }) {
+			r.problem(eo.place("language_keys"), fmt.Sprintf("no key chooses language %q", l), fmt.Sprintf("write a key for it in language_keys, such as 2: %s", l))
+		}
+	}
+}
+
+func (r *reader) message(item *node, i int, ids map[string]bool) DatedMessage {
+	path := fmt.Sprintf("entry.messages[%d]", i)
+	r.def.pos[path] = item.at
+	mo := r.object(item, path, fmt.Sprintf("message %d", i+1))
+	mo.need("id", "id: and a short name")
+	mo.need("prompt", "prompt: and the name of a prompt")
+	m := DatedMessage{ID: mo.text("id"), Prompt: mo.ref("prompt", "prompt"), Queue: mo.ref("queue", "queue")}
+	m.From, m.Until, _ = r.span(mo)
+	mo.close()
+	if m.ID != "" && r.name(m.ID, mo.place("id"), "a message") {
+		if ids[m.ID] {
+			r.problem(mo.place("id"), fmt.Sprintf("message %q is written twice", m.ID), "give each message its own id")
+		}
+		ids[m.ID] = true
+	}
+	return m
+}

@@ -1,0 +1,257 @@
+package service
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"decroche/call"
+)
+
+// reader turns nodes into a Definition and collects every problem on the way.
+type reader struct {
+	file     string
+	dir      string // of the file, recordings are relative to it; "" when not known
+	problems Problems
+	def      *Definition
+	refs     []reference
+}
+
+// reference is a name that must be defined elsewhere; it is looked up at the end.
+type reference struct {
+	kind, name, where string
+	at                Position
+}
+
+func (r *reader) problem(at Position, what, fix string) {
+	r.problems = append(r.problems, Problem{File: r.file, Line: at.Line, Column: at.Column, What: what, Fix: fix})
+}
+
+// object reads the keys of one mapping and then, by close, refuses the others.
+type object struct {
+	r     *reader
+	n     *node
+	path  string // YAML path: "menus.main"
+	label string // for messages: `menu "main"`
+	known []string
+}
+
+// object opens a mapping. Where the node is something else the problem is noted and the
+// object is empty, so that reading goes on.
+func (r *reader) object(n *node, path, label string) *object {
+	if n == nil {
+		n = &node{kind: mapping}
+	}
+	if n.kind != mapping {
+		r.problem(n.at, fmt.Sprintf("%s is %s, not a group of keys", label, n.kind), "write its keys below it, indented")
+		n = &node{kind: mapping, at: n.at}
+	}
+	return &object{r: r, n: n, path: path, label: label}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// get returns the value of a key, nil when it is not written, and notes its place.
+func (o *object) get(key string) *node {
+	o.known = append(o.known, key)
+	for _, p := range o.n.pairs {
+		if p.key != key {
+			continue
+		}
+		o.r.def.pos[join(o.path, key)] = p.at
+		if p.value.kind == empty {
+			o.r.problem(p.at, fmt.Sprintf("%q has no value in %s", key, o.label), "write its value, or take the key out")
+			return nil
+		}
+		return p.value
+	}
+	return nil
+}
+
+// place is where a key is written, or the object itself.
+func (o *object) place(key string) Position {
+	for _, p := range o.n.pairs {
+		if p.key == key {
+			return p.at
+		}
+	}
+	return o.n.at
+}
+
+// need is get for a key that must be there.
+func (o *object) need(key, example string) *node {
+	n := o.get(key)
+	if n == nil && !slices.ContainsFunc(o.n.pairs, func(p pair) bool { return p.key == key }) {
+		o.r.problem(o.n.at, fmt.Sprintf("key %q is missing in %s", key, o.label), "write "+example)
+	}
+	return n
+}
+
+// each visits the pairs of a mapping whose keys are names given by the author.
+func (o *object) each(visit func(name string, at Position, n *node)) {
+	for _, p := range o.n.pairs {
+		o.known = append(o.known, p.key)
+		o.r.def.pos[join(o.path, p.key)] = p.at
+		visit(p.key, p.at, p.value)
+	}
+}
+
+// close refuses the keys that nobody asked for.
+func (o *object) close() {
+	for _, p := range o.n.pairs {
+		if !slices.Contains(o.known, p.key) {
+			o.r.problem(p.at, fmt.Sprintf("unknown key %q in %s", p.key, o.label), suggest(p.key, o.known))
+		}
+	}
+}
+
+// scalar gives the text of a simple value.
+func (r *reader) scalar(n *node, label string) (string, bool) {
+	if n == nil {
+		return "", false
+	}
+	if n.kind != scalar {
+		r.problem(n.at, fmt.Sprintf("%s is %s, not a simple value", label, n.kind), "write one value on the line")
+		return "", false
+	}
+	text := strings.Join(strings.Fields(n.text), " ")
+	if text == "" {
+		r.problem(n.at, label+" is an empty text", "write it, or take the key out")
+		return "", false
+	}
+	return text, true
+}
+
+func (o *object) text(key string) string {
+	s, _ := o.r.scalar(o.get(key), fmt.Sprintf("%q of %s", key, o.label))
+	return s
+}
+
+// choice reads one word out of a closed set.
+func (o *object) choice(key string, words ...string) string {
+	s := o.text(key)
+	if s != "" && !slices.Contains(words, s) {
+		o.r.problem(o.get(key).at, fmt.Sprintf("%q is not a value of %q in %s", s, key, o.label), suggest(s, words))
+		return ""
+	}
+	return s
+}
+
+func (o *object) truth(key string) bool {
+	s := o.text(key)
+	switch s {
+	case "true":
+		return true
+	case "", "false":
+	default:
+		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q", key, o.label, s), "write true or false")
+	}
+	return false
+}
+
+func (o *object) integer(key string, otherwise, least, most int) int {
+	s := o.text(key)
+	if s == "" {
+		return otherwise
+	}
+	v, err := strconv.Atoi(s)
+	if err != nil || v < least || v > most {
+		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q", key, o.label, s), fmt.Sprintf("write a whole number from %d to %d", least, most))
+		return otherwise
+	}
+	return v
+}
+
+func (o *object) duration(key string, otherwise, least, most time.Duration) time.Duration {
+	s := o.text(key)
+	if s == "" {
+		return otherwise
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		fix := `write a number with its unit, such as "30s" or "2m"`
+		if _, err := strconv.Atoi(s); err == nil {
+			fix = fmt.Sprintf("write %ss for seconds or %sm for minutes", s, s)
+		}
+		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q, not a duration", key, o.label, s), fix)
+		return otherwise
+	}
+	if v < least || v > most {
+		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %s", key, o.label, s), fmt.Sprintf("write a duration from %s to %s", short(least), short(most)))
+		return otherwise
+	}
+	return v
+}
+
+// short writes a duration without its zero parts: "2m", not "2m0s".
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// ref reads a name that must be defined elsewhere: a prompt, a menu, a queue …
+func (o *object) ref(key, kind string) string {
+	n := o.get(key)
+	s, ok := o.r.scalar(n, fmt.Sprintf("%q of %s", key, o.label))
+	if ok {
+		o.r.refs = append(o.r.refs, reference{kind: kind, name: s, where: o.label, at: n.at})
+	}
+	return s
+}
+
+// list gives the items of a list, and the list of one where a single value stands.
+func (o *object) list(key string) []*node {
+	n := o.get(key)
+	switch {
+	case n == nil:
+		return nil
+	case n.kind == sequence:
+		return n.items
+	default:
+		return []*node{n}
+	}
+}
+
+// number reads a telephone number.
+func (o *object) number(key string) call.Number {
+	s := o.text(key)
+	if s == "" {
+		return call.Withheld
+	}
+	n, err := call.ParseNumber(s)
+	if err == nil && n == call.Withheld {
+		err = call.ErrNotANumber
+	}
+	if err != nil {
+		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q: %v", key, o.label, s, err), "write it as it is dialled in France, such as 01 99 00 39 39, or with + and the country")
+	}
+	return n
+}
+
+var (
+	nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,47}$`)
+	langForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Z]{2})?$`)
+)
+
+// name checks a name that the author gives.
+func (r *reader) name(name string, at Position, what string) bool {
+	if nameForm.MatchString(name) {
+		return true
+	}
+	r.problem(at, fmt.Sprintf("%q cannot name %s", name, what), "use small letters without accents, digits, - and _, at most 48 of them")
+	return false
+}

@@ -1,0 +1,222 @@
+package service
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+const (
+	// MaxFileSize is the largest definition that is read, in bytes. The demonstration
+	// has 15 kB.
+	MaxFileSize = 1 << 20
+	// maxDepth bounds what is nested in what, before the YAML library recurses into it.
+	maxDepth = 32
+)
+
+// node is a part of the file: a scalar, a mapping or a sequence, with its place.
+type node struct {
+	kind  nodeKind
+	text  string
+	at    Position
+	pairs []pair  // of a mapping, in the order of the file
+	items []*node // of a sequence
+}
+
+type nodeKind string
+
+const (
+	scalar   nodeKind = "a value"
+	mapping  nodeKind = "a group of keys"
+	sequence nodeKind = "a list"
+	empty    nodeKind = "nothing"
+)
+
+type pair struct {
+	key   string
+	at    Position
+	value *node
+}
+
+// readTree reads YAML into nodes. The subset is small on purpose: no anchors, aliases,
+// merge keys nor tags, so that a file says what it says where it says it, and a small
+// file cannot unfold into a large one.
+func readTree(file string, data []byte) (root *node, problems Problems) {
+	if p := unreadable(data); p != nil {
+		p.File = file
+		return nil, Problems{*p}
+	}
+	// The library has panicked on malformed files before; that is a fault of the file here.
+	defer func() {
+		if r := recover(); r != nil {
+			root, problems = nil, Problems{{File: file, What: fmt.Sprintf("the YAML cannot be read (%v)", r), Fix: "check the indentation and the quotes"}}
+		}
+	}()
+	parsed, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte("\ufeff")), 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		return nil, Problems{syntaxProblem(file, err)}
+	}
+	t := &treeReader{file: file}
+	for i, doc := range parsed.Docs {
+		if i > 0 && doc.Body != nil {
+			t.problem(place(doc.Body.GetToken()), "a second YAML document", "write one service per file")
+			break
+		}
+		if doc.Body != nil {
+			root = t.read(doc.Body)
+		}
+	}
+	return root, t.problems
+}
+
+// unreadable finds what must not reach the YAML library.
+func unreadable(data []byte) *Problem {
+	if len(data) > MaxFileSize {
+		return tooLarge(int64(len(data)))
+	}
+	if at, ok := badByte(data); ok {
+		return &Problem{
+			Line: at.Line, Column: at.Column,
+			What: "a character that is not UTF-8 text", Fix: "save the file as UTF-8 (accents are written é, not in Latin-1)",
+		}
+	}
+	return tooDeep(data)
+}
+
+func tooLarge(size int64) *Problem {
+	return &Problem{
+		What: fmt.Sprintf("the file has %.1f MiB, a definition has at most 1 MiB", float64(size)/(1<<20)),
+		Fix:  "check that it is the right file; recordings are files of their own",
+	}
+}
+
+func badByte(data []byte) (Position, bool) {
+	at := Position{Line: 1, Column: 1}
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		if r == utf8.RuneError && size == 1 || r < ' ' && r != '\n' && r != '\t' && r != '\r' {
+			return at, true
+		}
+		at.Column++
+		if r == '\n' {
+			at.Line, at.Column = at.Line+1, 1
+		}
+		data = data[size:]
+	}
+	return Position{}, false
+}
+
+// tooDeep bounds, by lines and characters alone, how deep the parser can recurse:
+// brackets open at a time, dashes at the head of a line, and indentation. It may count a
+// bracket inside a text, so its bound is far above what a definition needs.
+func tooDeep(data []byte) *Problem {
+	open, deepest, line := 0, 0, 0
+	for text := range bytes.Lines(data) {
+		line++
+		head := bytes.TrimLeft(text, " ")
+		indent := len(text) - len(head)
+		marks := 0
+		for len(head) > 1 && (head[0] == '-' || head[0] == '?') && (head[1] == ' ' || head[1] == '\t') {
+			marks++
+			head = bytes.TrimLeft(head[1:], " \t")
+		}
+		for _, c := range text {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open = max(0, open-1)
+			}
+			deepest = max(deepest, open)
+		}
+		if deepest > maxDepth || marks > maxDepth || indent > 8*maxDepth {
+			return &Problem{Line: line, Column: 1, What: "things nested too deep to be a definition", Fix: "write the definition flat, see docs/service.md"}
+		}
+	}
+	return nil
+}
+
+func syntaxProblem(file string, err error) Problem {
+	p := Problem{File: file, What: "the YAML cannot be read: " + err.Error(), Fix: "check the indentation and the quotes"}
+	var syntax *yaml.SyntaxError
+	if errors.As(err, &syntax) {
+		at := place(syntax.Token)
+		p.Line, p.Column, p.What = at.Line, at.Column, "the YAML cannot be read: "+syntax.Message
+	}
+	return p
+}
+
+func place(t *token.Token) Position {
+	if t == nil || t.Position == nil {
+		return Position{}
+	}
+	return Position{Line: t.Position.Line, Column: t.Position.Column}
+}
+
+type treeReader struct {
+	file     string
+	problems Problems
+}
+
+func (t *treeReader) problem(at Position, what, fix string) {
+	t.problems = append(t.problems, Problem{File: t.file, Line: at.Line, Column: at.Column, What: what, Fix: fix})
+}
+
+func (t *treeReader) read(n ast.Node) *node {
+	at := place(n.GetToken())
+	switch n := n.(type) {
+	case *ast.NullNode:
+		return &node{kind: empty, at: at}
+	case *ast.LiteralNode:
+		return &node{kind: scalar, at: at, text: n.Value.Value}
+	case *ast.SequenceNode:
+		out := &node{kind: sequence, at: at}
+		for _, item := range n.Values {
+			out.items = append(out.items, t.read(item))
+		}
+		return out
+	case ast.MapNode:
+		return t.readMapping(n, at)
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		t.problem(at, "an anchor or alias (& or *)", "write the part out where it is used, or quote the text if it begins with & or *")
+		return &node{kind: empty, at: at}
+	case *ast.TagNode:
+		t.problem(at, "a tag (!)", "quote the text if it begins with !")
+		return &node{kind: empty, at: at}
+	default: // strings, and numbers and dates as they are written
+		return &node{kind: scalar, at: at, text: n.GetToken().Value}
+	}
+}
+
+func (t *treeReader) readMapping(m ast.MapNode, at Position) *node {
+	out := &node{kind: mapping, at: at}
+	first := map[string]Position{}
+	for it := m.MapRange(); it.Next(); {
+		key := it.Key()
+		keyAt := place(key.GetToken())
+		if len(out.pairs) == 0 {
+			out.at = keyAt
+		}
+		switch key.(type) {
+		case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
+		default:
+			t.problem(keyAt, "a key that is not a plain word", `write a plain word; quote the keys "*" and "#"`)
+			continue
+		}
+		name := strings.TrimSpace(key.GetToken().Value)
+		if before, twice := first[name]; twice {
+			t.problem(keyAt, fmt.Sprintf("key %q is written twice, first on line %d", name, before.Line), "keep one of them")
+			continue
+		}
+		first[name] = keyAt
+		out.pairs = append(out.pairs, pair{key: name, at: keyAt, value: t.read(it.Value())})
+	}
+	return out
+}
