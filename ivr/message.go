@@ -1,0 +1,80 @@
+package ivr
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"decroche/call"
+)
+
+const (
+	// MessageMaxLife is the longest time an incident message may run.
+	MessageMaxLife = 31 * 24 * time.Hour
+	// MessageMaxText is the longest text of a message in one language, in characters.
+	MessageMaxText = 1000
+	// messageLang is the language every message must be written in: the line's callers
+	// are those of a French public service.
+	messageLang = call.Lang("fr")
+)
+
+// Message is an incident message: what callers hear now, for as long as it runs.
+type Message struct {
+	ID   int64
+	Text map[call.Lang]string
+	// Queue is the queue whose callers hear it, "" for all.
+	Queue string
+	// Replace says that the message takes the place of the rest of the journey's entry
+	// messages; otherwise it is added to them.
+	Replace bool
+	// From and Until bound the message: From ≤ now < Until. Until is never zero.
+	From, Until time.Time
+	Created     time.Time
+	CreatedBy   string
+	// Stopped is when somebody ended it early, zero while nobody did.
+	Stopped   time.Time
+	StoppedBy string
+}
+
+// Active says whether callers hear the message at that time.
+func (m Message) Active(at time.Time) bool {
+	if at.Before(m.From) || !at.Before(m.Until) {
+		return false
+	}
+	return m.Stopped.IsZero() || at.Before(m.Stopped)
+}
+
+// Validate says everything that is wrong with a message about to be published at now.
+func (m Message) Validate(now time.Time) error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	switch {
+	case m.Until.IsZero():
+		fail("the end of the message is missing: say until when it is heard")
+	case !m.Until.After(now):
+		fail("the end of the message is in the past: %s", m.Until.Format(time.RFC3339))
+	case m.Until.Sub(now) > MessageMaxLife:
+		fail("the end of the message is too far: %s, at most %d days from now", m.Until.Format(time.RFC3339), MessageMaxLife/(24*time.Hour))
+	case !m.From.Before(m.Until):
+		fail("the message ends before it starts: from %s until %s", m.From.Format(time.RFC3339), m.Until.Format(time.RFC3339))
+	}
+	if strings.TrimSpace(m.Text[messageLang]) == "" {
+		fail("the text in French is missing")
+	}
+	for lang, text := range m.Text {
+		switch n := utf8.RuneCountInString(text); {
+		case lang == "":
+			fail("a text has no language")
+		case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+			fail("the text in %s is not valid UTF-8 text", lang)
+		case strings.TrimSpace(text) == "" && lang != messageLang:
+			fail("the text in %s is empty: write it or leave the language out", lang)
+		case n > MessageMaxText:
+			fail("the text in %s has %d characters: at most %d", lang, n, MessageMaxText)
+		}
+	}
+	return errors.Join(errs...)
+}

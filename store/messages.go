@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"decroche/ivr"
+)
+
+var (
+	// ErrNoMessage is returned for an id that no message has.
+	ErrNoMessage = errors.New("there is no such message")
+	// ErrRequestReused is returned when a request's key was used before for another message.
+	ErrRequestReused = errors.New("the key of the request was used for another message")
+)
+
+const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by`
+
+// Publish keeps a message, durably, and returns it with its id. A zero Created is now, a zero
+// From is Created. A message that ivr.Message.Validate refuses is not kept. A request that
+// comes again with the same key returns the first message and makes no second one; an
+// empty key is never the same.
+func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error) {
+	if m.Created.IsZero() {
+		m.Created = time.Now()
+	}
+	if m.From.IsZero() {
+		m.From = m.Created
+	}
+	if err := m.Validate(m.Created); err != nil {
+		return m, fmt.Errorf("publish a message: %w", err)
+	}
+	text, err := json.Marshal(m.Text)
+	if err != nil {
+		return m, fmt.Errorf("publish a message: %w", err)
+	}
+	if key == "" {
+		key = rand.Text()
+	}
+	key = clean(key)
+	var kept ivr.Message
+	err = db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO messages
+			(request, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '') ON CONFLICT (request) DO NOTHING`,
+			key, clean(string(text)), clean(m.Queue), number(m.Replace), millis(m.From), millis(m.Until),
+			millis(m.Created), clean(m.CreatedBy))
+		if err != nil {
+			return err
+		}
+		kept, err = scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE request = $1`, key))
+		return err
+	})
+	switch {
+	case err != nil:
+		return m, fmt.Errorf("publish a message: %w", err)
+	case !sameMessage(kept, m):
+		return kept, fmt.Errorf("publish a message: %w", ErrRequestReused)
+	}
+	return kept, nil
+}
+
+// sameMessage says whether a repeated request asks for what was kept. The start is left out:
+// a request without one means "now", which moves.
+func sameMessage(a, b ivr.Message) bool {
+	return maps.Equal(a.Text, b.Text) && a.Queue == b.Queue && a.Replace == b.Replace && millis(a.Until) == millis(b.Until)
+}
+
+// Active lists the messages heard at that time, oldest first.
+func (db *DB) Active(ctx context.Context, at time.Time) ([]ivr.Message, error) {
+	list, err := rowsOf(ctx, db.eng.reader, scanMessage,
+		`SELECT `+messageColumns+` FROM messages
+		 WHERE until_at > $1 AND from_at <= $1 AND (stopped_at = 0 OR stopped_at > $1) ORDER BY id`, millis(at))
+	if err != nil {
+		return nil, fmt.Errorf("list the active messages: %w", db.eng.explain(err))
+	}
+	return list, nil
+}
+
+// Messages lists the messages whose end is after that time, stopped ones included, oldest
+// first; the zero time lists all.
+func (db *DB) Messages(ctx context.Context, endAfter time.Time) ([]ivr.Message, error) {
+	list, err := rowsOf(ctx, db.eng.reader, scanMessage,
+		`SELECT `+messageColumns+` FROM messages WHERE until_at > $1 ORDER BY id`, millis(endAfter))
+	if err != nil {
+		return nil, fmt.Errorf("list the messages: %w", db.eng.explain(err))
+	}
+	return list, nil
+}
+
+// Stop ends a message, durably, and returns it. Stopping it again changes nothing: the first
+// stop stays. It returns ErrNoMessage for an unknown id.
+func (db *DB) Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error) {
+	var m ivr.Message
+	err := db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE messages SET stopped_at = $1, stopped_by = $2 WHERE id = $3 AND stopped_at = 0`,
+			millis(at), clean(by), id)
+		if err != nil {
+			return err
+		}
+		m, err = scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE id = $1`, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoMessage
+		}
+		return err
+	})
+	if err != nil {
+		return ivr.Message{}, fmt.Errorf("stop message %d: %w", id, err)
+	}
+	return m, nil
+}
+
+func scanMessage[R interface{ Scan(...any) error }](row R) (ivr.Message, error) {
+	var m ivr.Message
+	var text string
+	var replaces int
+	var from, until, created, stopped int64
+	err := row.Scan(&m.ID, &text, &m.Queue, &replaces, &from, &until, &created, &m.CreatedBy, &stopped, &m.StoppedBy)
+	if err != nil {
+		return m, err
+	}
+	m.Replace = replaces != 0
+	m.From, m.Until, m.Created, m.Stopped = fromMillis(from), fromMillis(until), fromMillis(created), fromMillis(stopped)
+	if err := json.Unmarshal([]byte(text), &m.Text); err != nil {
+		return m, fmt.Errorf("the texts of message %d: %w", m.ID, err)
+	}
+	return m, nil
+}
+
+// number is a truth value as both engines keep it.
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
