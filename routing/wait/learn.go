@@ -8,8 +8,13 @@ type learned struct {
 	DefaultAHT float64
 
 	Services decayed
-	Leaving  patience
+	Lengths  lifetimes
+	// Leaving is the patience of callers: how long they wait before they hang up.
+	Leaving  lifetimes
 	Arrivals arrivals
+
+	completions *completions
+	sinceBuilt  int // services since completions was built
 }
 
 // decayed is a mean whose older observations weigh less.
@@ -22,9 +27,6 @@ func (d *decayed) add(x, memory float64) {
 	d.Weight = d.Weight*keep + 1
 	d.Sum = d.Sum*keep + x
 }
-
-// patience is the rate at which waiting callers hang up: hang-ups over time waited.
-type patience struct{ Hangups, Waited float64 }
 
 // arrivals is the arrival rate over about the last ten minutes.
 type arrivals struct{ Count, First, Last float64 }
@@ -56,18 +58,16 @@ func (q *learned) arrivalRate(at float64) float64 {
 }
 
 func (q *learned) served(d, _ float64) {
-	if d > 0 {
-		q.Services.add(d, float64(q.opts.Memory))
+	if d <= 0 {
+		return
 	}
+	q.Services.add(d, float64(q.opts.Memory))
+	q.Lengths.add(d, true, float64(q.opts.Memory))
+	q.sinceBuilt++
 }
 
 func (q *learned) left(_ int, waited, _ float64, answered bool) {
-	keep := 1 - 1/float64(q.opts.Memory)
-	q.Leaving.Hangups *= keep
-	q.Leaving.Waited = q.Leaving.Waited*keep + max(0, waited)
-	if !answered {
-		q.Leaving.Hangups++
-	}
+	q.Leaving.add(max(0, waited), !answered, 2*float64(q.opts.Memory))
 }
 
 // defaultCalls is how many calls a default weighs, defaultHangups how many hang-ups.
@@ -89,9 +89,33 @@ func (q *learned) aht() (float64, bool) {
 	return sum / w, true
 }
 
+// theta is the mean rate at which waiting callers hang up, 1/s.
 func (q *learned) theta() float64 {
-	return (q.Leaving.Hangups + defaultHangups) / (q.Leaving.Waited + defaultHangups*q.opts.DefaultPatience.Seconds())
+	hangups, waited := q.Leaving.totals()
+	return (hangups + defaultHangups) / (waited + defaultHangups*q.opts.DefaultPatience.Seconds())
 }
+
+// leaving gives the rate of hang-ups among the i callers just ahead, t seconds from now.
+// Callers do not hang up at an even rate (Brown et al. 2005): some at once, others never.
+// The j-th caller ahead came about j/λ earlier, so has waited t + j/λ by then; the rate is
+// the sum of what is learned for such waits (Whitt 2005, the M/M/s+M(n) approximation).
+func (q *learned) leaving(at float64) func(i, t float64) float64 {
+	theta := q.theta()
+	lambda := q.arrivalRate(at)
+	hangups, _ := q.Leaving.totals()
+	if lambda <= 0 || hangups < leastHangups {
+		return func(i, _ float64) float64 { return i * theta }
+	}
+	h := q.Leaving.hazards(theta, patienceShrink)
+	return func(i, t float64) float64 { return lambda * (h.cumulative(t+i/lambda) - h.cumulative(t)) }
+}
+
+// leastHangups is from how many hang-ups on patience is more than a mean; patienceShrink is
+// how many events the mean weighs against those of one range of waits.
+const (
+	leastHangups   = 50
+	patienceShrink = 10
+)
 
 func (q *learned) estimate(s Situation) Estimate {
 	aht, ok := q.aht()
@@ -102,12 +126,19 @@ func (q *learned) estimate(s Situation) Estimate {
 		return Estimate{Confidence: 1, Method: "free", Known: true}
 	}
 	rate, theta := s.Agents/aht, q.theta()
-	var c cumulants
 	method := "qlm"
+	service := func(float64) float64 { return rate }
+	var dispersion func(float64) float64
+	if q.Services.Weight >= leastForAges {
+		if len(s.InService) > 0 {
+			method = "qlm+ages"
+		}
+		o := q.coming(aht).outlook(s.InService, s.Agents)
+		service, dispersion = o.at, o.dispersion
+	}
+	c := queueAhead(s.Ahead, service, q.leaving(seconds(s.At)), dispersion)
 	if s.HigherRate > 0 {
 		c, method = lowPriority(s.Ahead, rate, theta, s.HigherRate), "priority"
-	} else {
-		c = queueAhead(s.Ahead, func(float64) float64 { return rate }, func(i, _ float64) float64 { return i * theta })
 	}
 	if math.IsInf(c.k1, 1) {
 		return Estimate{Method: "unknown"}
@@ -117,6 +148,20 @@ func (q *learned) estimate(s Situation) Estimate {
 		Confidence: q.confidence(), Method: method, Known: true,
 	}
 }
+
+// leastForAges is how many calls must have been seen for their lengths to say more than their mean.
+const leastForAges = 50
+
+func (q *learned) coming(aht float64) *completions {
+	if q.completions == nil || float64(q.sinceBuilt) > max(10, q.Services.Weight/20) {
+		q.completions = newCompletions(q.Lengths.hazards(1/aht, hazardShrink), aht)
+		q.sinceBuilt = 0
+	}
+	return q.completions
+}
+
+// hazardShrink is how many events the constant rate weighs against those seen in a bin.
+const hazardShrink = 3
 
 // z10 is the 10 % point of the normal distribution.
 const z10 = -1.2815515655446004

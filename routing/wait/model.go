@@ -27,24 +27,38 @@ const exactStages = 512
 // the completions t seconds from now and leave(i, t) for the hang-ups of those ahead.
 //
 // With constant rates this is QLm (Whitt 1999): mean Σ 1/(sμ+iθ), variance Σ 1/(sμ+iθ)².
-func queueAhead(n int, service func(t float64) float64, leave func(i, t float64) float64) cumulants {
+//
+// dispersion(t), if given, is the variance-to-mean ratio of the completions over the next t
+// seconds. Where it is not 1 the stages are not exponential: the variance follows it, and the
+// mean too, since the n+1st event of an even stream comes half a stage sooner.
+func queueAhead(n int, service func(t float64) float64, leave func(i, t float64) float64, dispersion func(t float64) float64) cumulants {
 	var sum cumulants
+	var byService, last float64 // the part of the variance that completions make
 	for i := n; i >= 0; {
 		group := 1
 		if i > exactStages {
 			group = 1 + (i-exactStages)/64
 		}
-		mid := float64(i) - float64(group-1)/2
-		rate := service(sum.k1) + leave(mid, sum.k1)
-		if rate <= 0 {
-			return cumulants{math.Inf(1), math.Inf(1), math.Inf(1)}
+		serve, hangUp := service(sum.k1), leave(float64(i)-float64(group-1)/2, sum.k1)
+		if serve+hangUp <= 0 {
+			return endless
 		}
-		stage := 1 / rate
+		stage := 1 / (serve + hangUp)
+		byService += float64(group) * stage * stage * stage * serve
+		last = stage * stage * serve
 		sum = sum.plus(cumulants{stage, stage * stage, 2 * stage * stage * stage}.times(float64(group)))
 		i -= group
 	}
-	return sum
+	if dispersion == nil {
+		return sum
+	}
+	excess := dispersion(sum.k1) - 1
+	spread := max(0.05, 1+excess*byService/sum.k2)
+	return cumulants{sum.k1 + excess*last/2, sum.k2 * spread, sum.k3 * spread * spread}
 }
+
+// endless is a wait without end.
+var endless = cumulants{math.Inf(1), math.Inf(1), math.Inf(1)}
 
 // lowPriority gives the cumulants of the same wait when callers of a higher priority come
 // in at rate higher and go ahead. Each stage is the first passage of a birth-death process
@@ -59,7 +73,7 @@ func lowPriority(n int, service, theta, higher float64) cumulants {
 	needed := min(n, exactStages)
 	top := max(needed, int(math.Ceil((2*higher-service)/theta))) + 40
 	if top > maxPassageStates {
-		return cumulants{math.Inf(1), math.Inf(1), math.Inf(1)}
+		return endless
 	}
 	var sum cumulants
 	for i := n; i > top; {
@@ -85,7 +99,7 @@ const maxPassageStates = 20_000
 // busy period of an M/M/1 queue.
 func steadyPassage(down, up float64) cumulants {
 	if down <= up {
-		return cumulants{math.Inf(1), math.Inf(1), math.Inf(1)}
+		return endless
 	}
 	d := down - up
 	return cumulants{
