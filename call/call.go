@@ -76,10 +76,17 @@ type Call interface {
 	// when there is none. Digits typed meanwhile are kept for the next Read.
 	Say(ctx context.Context, sounds ...Sound) error
 
+	// SayUnlessKey is Say for those who know the way: a digit, typed early or meanwhile,
+	// ends it and stays for the next Read. It tells whether the last sound ended by itself.
+	SayUnlessKey(ctx context.Context, sounds ...Sound) (heard bool, err error)
+
 	// Read returns the next digit. A digit typed early is returned at once, and nothing
 	// is played. A digit stops the sounds. After the last sound it waits for up to
 	// timeout, then returns ErrNoInput.
 	Read(ctx context.Context, timeout time.Duration, sounds ...Sound) (Digit, error)
+
+	// Unread gives a digit back: the next Read returns it.
+	Unread(Digit)
 
 	// Flush forgets digits typed early.
 	Flush()
@@ -97,8 +104,13 @@ type Call interface {
 	Digits() <-chan Digit
 
 	// Ring rings the agent's phone while the caller stays on hold.
-	// It returns when the agent has answered, or an error of type *RingError.
+	// It returns when the agent has answered, or an error of type *RingError. It may run
+	// beside the other methods.
 	Ring(ctx context.Context, r Ring) (AgentLeg, error)
+
+	// ResumeLeg finds an agent's leg again after a restart of the controller, or tells
+	// that it is gone.
+	ResumeLeg(ctx context.Context, st LegState) (AgentLeg, bool)
 
 	// Hangup ends the call in good order.
 	Hangup(ctx context.Context) error
@@ -139,8 +151,9 @@ type AgentLeg interface {
 	Agent() AgentID
 	// Whisper says the sounds to the agent alone, and returns when they have ended.
 	Whisper(ctx context.Context, sounds ...Sound) error
-	// Bridge lets caller and agent talk until one of them leaves, and returns how it ended.
-	// ctx ends with the caller; the agent's leg is then closed.
+	// Bridge lets caller and agent talk until one of them leaves or the call is transferred,
+	// and returns how it ended. ctx ends with the caller; the agent's leg is then closed.
+	// After Transferred, Agent is who has the caller now; call Bridge again to go on.
 	Bridge(ctx context.Context, observe func(TalkEvent)) (TalkEnd, error)
 	// Release ends the leg if it is still up. It is safe to call at any time.
 	Release(ctx context.Context)
@@ -155,16 +168,10 @@ type LegState struct {
 	Bridge  string  `json:"bridge"`
 }
 
-// Resumer is a Call that can find an agent's leg again after a restart of the controller.
-type Resumer interface {
-	// ResumeLeg returns the leg, or false if it is gone.
-	ResumeLeg(ctx context.Context, st LegState) (AgentLeg, bool)
-}
-
 // TalkEvent is something that happens while caller and agent talk.
 type TalkEvent struct {
-	Kind  EventKind // EventHold, EventUnhold, EventTransferred
-	Agent AgentID   // after EventTransferred: who has the caller now
+	Kind  EventKind // EventHold, EventUnhold
+	Agent AgentID
 }
 
 // TalkEnd says who ended the conversation.
@@ -173,4 +180,6 @@ type TalkEnd string
 const (
 	CallerLeft TalkEnd = "caller"
 	AgentLeft  TalkEnd = "agent"
+	// Transferred is not an end: a colleague has the caller now.
+	Transferred TalkEnd = "transferred"
 )

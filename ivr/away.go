@@ -1,0 +1,69 @@
+package ivr
+
+import (
+	"context"
+	"time"
+
+	"decroche/call"
+	"decroche/service"
+)
+
+// closed says that the line is closed, when it opens, what else can be done, and how to
+// be called back (row 2 of the guide).
+func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	opening := v.def.Opening(time.Now())
+	reason, first := call.ReasonClosedHours, v.def.Closed.Prompt
+	switch opening.Why {
+	case service.WhyHoliday:
+		reason = call.ReasonHoliday
+	case service.WhyClosure:
+		reason = call.ReasonClosure
+		if opening.Closure != nil && opening.Closure.Prompt != "" {
+			first = opening.Closure.Prompt
+		}
+	}
+	if _, err := j.sayIncidents(ctx, c, v, ""); err != nil {
+		return "", err
+	}
+	w := v.def.Closed
+	if err := c.Say(ctx, j.prompts(ctx, v, first, w.Hours, w.OtherMeans, w.Callback, "goodbye")...); err != nil {
+		return "", err
+	}
+	return v.end(call.Closed, reason)
+}
+
+// saturated says that nobody can take the call now, and what else can be done.
+func (j *Journey) saturated(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	w := v.def.Saturated
+	if err := c.Say(ctx, j.prompts(ctx, v, w.Prompt, w.Hours, w.OtherMeans, w.Callback, "goodbye")...); err != nil {
+		return "", err
+	}
+	return v.end(call.Dissuaded, call.ReasonSaturated)
+}
+
+// replaced ends a call whose journey an incident message has taken the place of.
+func (j *Journey) replaced(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	if err := c.Say(ctx, j.prompts(ctx, v, "goodbye")...); err != nil {
+		return "", err
+	}
+	return v.end(call.Dissuaded, call.ReasonClosure)
+}
+
+// unknown tells who dialled a number that no service has.
+func (j *Journey) unknown(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	if err := c.Say(ctx, j.prompts(ctx, v, "unknown-number")...); err != nil {
+		return "", err
+	}
+	return v.end(call.Failed, call.ReasonUnknownNumber)
+}
+
+// sorry is said when something of ours failed: never a silence.
+func (j *Journey) sorry(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	if v.Lang == "" {
+		v.Lang = v.def.Languages[0]
+	}
+	if err := c.Say(ctx, j.prompts(ctx, v, "sorry.technical")...); err != nil {
+		return "", err
+	}
+	return v.end(call.Failed, call.ReasonInternal)
+}

@@ -1,0 +1,204 @@
+// Package ivr is what a caller hears: the journey from the first word to the last, as
+// steps that read like the conversation.
+//
+//	greet → language → hours → news → menu ⇄ info → queue → talk → goodbye
+//	           closed, saturated, replaced and sorry are the ways out that cannot lead to a person now
+//
+// A step may run twice after a crash; between steps the Visit is saved. The caller's
+// place in the queue lives in routing.Floor, keyed by the call's id and the moment of
+// joining, so that a step that runs again finds the same place.
+package ivr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"decroche/call"
+	"decroche/routing"
+	"decroche/routing/wait"
+	"decroche/service"
+)
+
+// Voice gives the sounds. A sound that cannot be had is left out, logged and counted
+// by the journey: a caller hears less rather than nothing.
+type Voice interface {
+	// System is a prompt of the built-in catalogue.
+	System(ctx context.Context, id string, lang call.Lang) (call.Sound, error)
+	// Phrase is a wording of the service: its recording where it has one, else its text.
+	Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error)
+}
+
+// News is the board of incident messages.
+type News interface {
+	// Active lists the messages for callers of a queue ("" before any queue is chosen), oldest first.
+	Active(queue string, at time.Time) []Message
+}
+
+// Journey is the conversation of one service's callers.
+type Journey struct {
+	// Service is the definition in force; a call keeps the one it began with.
+	Service func() *service.Definition
+	Floor   *routing.Floor
+	Voice   Voice
+	News    News
+	Journal call.Journal
+	Log     *slog.Logger
+	// Heard is told of each wait announcement, for metrics; nil is allowed.
+	Heard func(queue string, e wait.Estimate, rung *wait.Rung)
+}
+
+// Visit is what the journey knows of one caller. It is saved between steps.
+type Visit struct {
+	Lang   call.Lang `json:"lang"`
+	Menu   string    `json:"menu,omitempty"`
+	Tries  int       `json:"tries,omitempty"`
+	Info   string    `json:"info,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Queue  string    `json:"queue,omitempty"`
+	// InfoHeard: an information was heard to its end; AgentAsked: a person was asked for.
+	InfoHeard  bool `json:"info_heard,omitempty"`
+	AgentAsked bool `json:"agent_asked,omitempty"`
+	// Joined is when the caller joined the line; a resumed caller keeps it.
+	Joined time.Time `json:"joined,omitzero"`
+	// Greeted callers are not welcomed to the queue again.
+	QueueGreeted bool            `json:"queue_greeted,omitempty"`
+	Announcer    *wait.Announcer `json:"announcer,omitempty"`
+	News         []int64         `json:"news,omitempty"` // incident messages heard
+	Leg          *call.LegState  `json:"leg,omitempty"`
+	Connected    time.Time       `json:"connected,omitzero"`
+	// End is set by the step that ends the call in good order.
+	End call.End `json:"end,omitzero"`
+
+	def         *service.Definition
+	place       *routing.Place
+	reservation *routing.Reservation
+	leg         call.AgentLeg
+}
+
+// The names of the steps, as checkpoints keep them.
+const (
+	StepGreet     = "greet"
+	StepLanguage  = "language"
+	StepHours     = "hours"
+	StepNews      = "news"
+	StepMenu      = "menu"
+	StepInfo      = "info"
+	StepQueue     = "queue"
+	StepTalk      = "talk"
+	StepGoodbye   = "goodbye"
+	StepClosed    = "closed"
+	StepSaturated = "saturated"
+	StepReplaced  = "replaced"
+	StepUnknown   = "unknown"
+	StepSorry     = "sorry"
+)
+
+// Steps is the journey for the runner.
+func (j *Journey) Steps() map[string]call.Step[Visit] {
+	steps := map[string]call.Step[Visit]{
+		StepGreet:     j.greet,
+		StepLanguage:  j.language,
+		StepHours:     j.hours,
+		StepNews:      j.news,
+		StepMenu:      j.menu,
+		StepInfo:      j.info,
+		StepQueue:     j.queue,
+		StepTalk:      j.talk,
+		StepGoodbye:   j.goodbye,
+		StepClosed:    j.closed,
+		StepSaturated: j.saturated,
+		StepReplaced:  j.replaced,
+		StepUnknown:   j.unknown,
+		StepSorry:     j.sorry,
+	}
+	for name, step := range steps {
+		steps[name] = func(ctx context.Context, c call.Call, v *Visit) (string, error) {
+			if v.def == nil { // the first step of this process for the call
+				v.def = j.Service()
+			}
+			return step(ctx, c, v)
+		}
+	}
+	return steps
+}
+
+// Ended says how a call ended that the caller left at a step, or that ended in good order.
+func (j *Journey) Ended(v *Visit, step string, err error) call.End {
+	switch {
+	case v.End.Outcome != "":
+		return v.End
+	case step == StepSorry && !errors.Is(err, call.ErrHangup):
+		return call.End{Outcome: call.Failed, Reason: call.ReasonInternal}
+	}
+	reason := call.ReasonCallerHungUp
+	if errors.Is(err, call.ErrTechnical) {
+		reason = call.ReasonExchange
+	}
+	switch step {
+	case StepTalk, StepGoodbye:
+		return call.End{Outcome: call.Answered, Reason: reason}
+	case StepQueue:
+		return call.End{Outcome: call.Abandoned, Reason: reason}
+	case StepClosed:
+		return call.End{Outcome: call.Closed, Reason: reason}
+	case StepSaturated, StepReplaced:
+		return call.End{Outcome: call.Dissuaded, Reason: reason}
+	case StepUnknown, StepSorry:
+		return call.End{Outcome: call.Failed, Reason: reason}
+	}
+	if v.InfoHeard && !v.AgentAsked {
+		return call.End{Outcome: call.SelfServed, Reason: call.ReasonHeardAll}
+	}
+	return call.End{Outcome: call.LeftIVR, Reason: reason}
+}
+
+// note writes a fact of the call in the journal; pairs are key, value, …
+func (j *Journey) note(c call.Call, kind call.EventKind, pairs ...any) {
+	data := make(map[string]any, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		data[pairs[i].(string)] = pairs[i+1]
+	}
+	j.Journal.Append(call.NewEvent(c.Info().ID, kind, data))
+}
+
+// prompts gives the sounds of these prompts in the caller's language: the service's own
+// wording first, the catalogue's otherwise. Empty names are left out.
+func (j *Journey) prompts(ctx context.Context, v *Visit, names ...string) []call.Sound {
+	return j.promptsIn(ctx, v, v.Lang, names...)
+}
+
+func (j *Journey) promptsIn(ctx context.Context, v *Visit, lang call.Lang, names ...string) []call.Sound {
+	var sounds []call.Sound
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		sound, err := j.prompt(ctx, v, lang, name)
+		if err != nil {
+			j.Log.Error("a prompt cannot be said and is left out", "prompt", name, "lang", lang, "err", err)
+			continue
+		}
+		sounds = append(sounds, sound)
+	}
+	return sounds
+}
+
+func (j *Journey) prompt(ctx context.Context, v *Visit, lang call.Lang, name string) (call.Sound, error) {
+	if text, ok := v.def.Prompts[name]; ok {
+		phrase, ok := text[lang]
+		if !ok {
+			return call.Sound{}, fmt.Errorf("the service has no wording of %q in %q", name, lang)
+		}
+		return j.Voice.Phrase(ctx, name, lang, phrase)
+	}
+	return j.Voice.System(ctx, name, lang)
+}
+
+// end ends the call in good order after the step that returns it.
+func (v *Visit) end(o call.Outcome, r call.Reason) (string, error) {
+	v.End = call.End{Outcome: o, Reason: r}
+	return call.Over, nil
+}

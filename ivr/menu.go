@@ -1,0 +1,109 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+
+	"decroche/call"
+)
+
+// patience is how often a menu is said again to a caller who cannot choose, before a
+// person is fetched: never a loop, never a hang-up.
+const patience = 2
+
+// menu offers its choices and follows the key.
+func (j *Journey) menu(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	m, ok := v.def.Menus[v.Menu]
+	if !ok { // removed by a reload before a restart
+		m = v.def.Menus[v.def.Entry.Menu]
+	}
+	why := ""
+	for try := v.Tries; try <= patience; try++ {
+		key, err := c.Read(ctx, m.Timeout, j.prompts(ctx, v, why, m.Prompt)...)
+		v.Tries = try + 1
+		switch choice, known := m.Choices[key]; {
+		case errors.Is(err, call.ErrNoInput):
+			why = "menu.noinput"
+		case err != nil:
+			return "", err
+		case !known:
+			c.Flush() // what follows a wrong key was meant for another place
+			why = "menu.wrong"
+		case choice.Repeat:
+			why, try = "", try-1
+		default:
+			v.Tries = 0
+			j.note(c, call.EventMenu, "menu", m.ID, "choice", string(rune(key)))
+			if choice.Reason != "" {
+				v.Reason = choice.Reason
+				j.note(c, call.EventReason, "reason", choice.Reason, "by", "menu")
+			}
+			switch {
+			case choice.Menu != "":
+				v.Menu = choice.Menu
+				return StepMenu, nil
+			case choice.Info != "":
+				v.Info = choice.Info
+				return StepInfo, nil
+			case choice.Queue != "":
+				return j.toQueue(c, v, choice.Queue)
+			default:
+				return j.toQueue(c, v, m.Queue)
+			}
+		}
+		j.note(c, call.EventMenu, "menu", m.ID, "choice", "", "why", why)
+	}
+	if err := c.Say(ctx, j.prompts(ctx, v, "menu.to-person")...); err != nil {
+		return "", err
+	}
+	return j.toQueue(c, v, m.Queue)
+}
+
+// info says an information to its end, then offers a person: self-care never stands
+// between a citizen and an agent.
+func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	info, ok := v.def.Infos[v.Info]
+	if !ok {
+		return StepMenu, nil
+	}
+	if info.Reason != "" && v.Reason == "" {
+		v.Reason = info.Reason
+		j.note(c, call.EventReason, "reason", info.Reason, "by", "info")
+	}
+	heard, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, info.Prompt)...)
+	if err != nil {
+		return "", err
+	}
+	if heard {
+		v.InfoHeard = true
+		j.note(c, call.EventInfo, "info", v.Info)
+	}
+	why := ""
+	for range patience + 1 {
+		key, err := c.Read(ctx, pause+pause, j.prompts(ctx, v, why, "info.offer-person")...)
+		switch {
+		case errors.Is(err, call.ErrNoInput):
+			why = "menu.noinput"
+		case err != nil:
+			return "", err
+		case key == '1' || key == '0':
+			return j.toQueue(c, v, info.Queue)
+		case key == '2' || key == '*':
+			return StepInfo, nil
+		default:
+			c.Flush()
+			why = "menu.wrong"
+		}
+	}
+	if err := c.Say(ctx, j.prompts(ctx, v, "menu.to-person")...); err != nil {
+		return "", err
+	}
+	return j.toQueue(c, v, info.Queue)
+}
+
+// toQueue notes that a person was asked for, and where.
+func (j *Journey) toQueue(c call.Call, v *Visit, queue string) (string, error) {
+	v.Queue, v.AgentAsked = queue, true
+	j.note(c, call.EventAgentAsked, "queue", queue)
+	return StepQueue, nil
+}

@@ -1,0 +1,250 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"decroche/call"
+	"decroche/routing"
+	"decroche/routing/wait"
+	"decroche/service"
+)
+
+// queue keeps the caller in line, tells the truth about the wait, and rings the agents
+// reserved for this caller until one answers. The caller keeps the place meanwhile.
+func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	if step, err := j.entrance(ctx, c, v); step != "" || err != nil {
+		return step, err
+	}
+	if v.Joined.IsZero() {
+		v.Joined = time.Now()
+	}
+	place, err := j.Floor.Join(routing.Caller{
+		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: v.QueueGreeted || c.Info().Resumed,
+	})
+	var full *routing.FullError
+	if errors.As(err, &full) {
+		v.Joined = time.Time{}
+		return StepSaturated, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	v.place = place
+	defer place.Leave()
+	if err := c.Hold(ctx); err != nil {
+		return "", err
+	}
+	if err := j.join(ctx, c, v); err != nil {
+		return "", err
+	}
+	return j.attend(ctx, c, v)
+}
+
+// entrance says the incident messages of this queue; one that replaces the journey ends it here.
+func (j *Journey) entrance(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	if v.QueueGreeted {
+		return "", nil
+	}
+	if _, ok := v.def.Queues[v.Queue]; !ok { // removed by a reload before a restart
+		v.Queue = v.def.Menus[v.def.Entry.Menu].Queue
+	}
+	replaced, err := j.sayIncidents(ctx, c, v, v.Queue)
+	if err != nil {
+		return "", err
+	}
+	if replaced {
+		return StepReplaced, nil
+	}
+	now := time.Now()
+	for _, m := range v.def.Entry.Messages {
+		if m.Queue == v.Queue && !now.Before(m.From) && now.Before(m.Until) {
+			if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, m.Prompt)...); err != nil {
+				return "", err
+			}
+			j.note(c, call.EventMessage, "dated", m.ID)
+		}
+	}
+	return "", nil
+}
+
+// join says where the caller stands, once; who comes back after a restart goes on waiting.
+func (j *Journey) join(ctx context.Context, c call.Call, v *Visit) error {
+	if v.Announcer == nil {
+		v.Announcer = wait.NewAnnouncer(nil)
+	}
+	if v.QueueGreeted {
+		j.note(c, call.EventResumed, "queue", v.Queue, "waited_ms", time.Since(v.Joined).Milliseconds())
+		return c.Announce(ctx, j.prompts(ctx, v, "caller.resumed")...)
+	}
+	v.QueueGreeted = true
+	j.note(c, call.EventQueued, "queue", v.Queue, "position", v.place.Standing().Position)
+	return j.announce(ctx, c, v, "queue.joined")
+}
+
+// rung is how ringing an agent ended.
+type rung struct {
+	reservation *routing.Reservation
+	leg         call.AgentLeg
+	err         error
+}
+
+// attend is the wait itself.
+func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	rules := v.def.Queues[v.Queue]
+	tick := time.NewTicker(rules.Announce)
+	defer tick.Stop()
+	rings := make(chan rung, 1)
+	ringing := false
+	defer func() { // who is rung for nobody stops ringing before the step ends
+		if ringing {
+			if r := <-rings; r.leg != nil {
+				r.leg.Release(context.WithoutCancel(ctx))
+			}
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+
+		case r := <-v.place.Reserved():
+			ringing = true
+			go func() { rings <- j.ring(ctx, c, v, r, rules) }()
+
+		case r := <-rings:
+			ringing = false
+			if r.err == nil {
+				v.reservation, v.leg = r.reservation, r.leg
+				return j.hand(ctx, c, v)
+			}
+			if failed := new(call.RingError); errors.As(r.err, &failed) {
+				j.note(c, call.EventRingFailed, "agent", failed.Agent, "result", failed.Result)
+				r.reservation.Failed(failed.Result)
+				continue
+			}
+			r.reservation.Failed(call.Unreachable)
+			return "", r.err
+
+		case <-c.Digits(): // any key: where do I stand?
+			if ringing {
+				continue
+			}
+			if err := j.announce(ctx, c, v); err != nil {
+				return "", err
+			}
+			tick.Reset(rules.Announce)
+
+		case <-tick.C:
+			if ringing {
+				continue
+			}
+			if err := j.announce(ctx, c, v); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+// ring rings the agent and whispers to the agent who calls, before the two can hear each other.
+func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Reservation, rules *service.Queue) rung {
+	agent := r.Agent().ID
+	j.note(c, call.EventRinging, "agent", agent)
+	leg, err := c.Ring(ctx, call.Ring{Agent: agent, Timeout: rules.RingTimeout, Show: c.Info().From, Name: rules.ID})
+	if err != nil {
+		return rung{reservation: r, err: err}
+	}
+	j.note(c, call.EventAgentAnswered, "agent", agent)
+	if err := leg.Whisper(ctx, j.whisper(ctx, v, rules)...); err != nil {
+		leg.Release(context.WithoutCancel(ctx))
+		if context.Cause(ctx) == nil { // the agent hung up during the whisper: that is a refusal
+			err = &call.RingError{Agent: agent, Result: call.Refused}
+		}
+		return rung{reservation: r, err: err}
+	}
+	return rung{reservation: r, leg: leg}
+}
+
+// whisper tells the agent what the call is about and how long the caller has waited.
+func (j *Journey) whisper(ctx context.Context, v *Visit, rules *service.Queue) []call.Sound {
+	lang := v.def.Languages[0] // the agents' language
+	sounds := j.promptsIn(ctx, v, lang, rules.Whisper)
+	label := rules.Label[lang]
+	if r, ok := v.def.Reasons[v.Reason]; ok {
+		label = r.Label[lang]
+	}
+	if label.Say != "" {
+		if s, err := j.Voice.Phrase(ctx, "reason."+v.Reason, lang, label); err == nil {
+			sounds = append(sounds, s)
+		}
+	}
+	return append(sounds, j.promptsIn(ctx, v, lang, WhisperWait(time.Since(v.Joined)))...)
+}
+
+// WhisperWait names the prompt that tells an agent how long the caller has waited.
+func WhisperWait(d time.Duration) string {
+	switch minutes := int(d / time.Minute); {
+	case minutes < 1:
+		return "whisper.wait.under1"
+	case minutes >= 60:
+		return "whisper.wait.over60"
+	default:
+		return "whisper.wait." + strconv.Itoa(minutes)
+	}
+}
+
+// hand gives the caller to the agent who has answered.
+func (j *Journey) hand(_ context.Context, c call.Call, v *Visit) (string, error) {
+	v.Connected = time.Now()
+	v.reservation.Connected()
+	state := v.leg.State()
+	v.Leg = &state
+	j.note(c, call.EventConnected, "agent", state.Agent, "wait_ms", v.Connected.Sub(v.Joined).Milliseconds())
+	return StepTalk, nil
+}
+
+// announce says news not heard yet, then the place in line and a range for the wait.
+func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...string) error {
+	sounds := j.prompts(ctx, v, first...)
+	for _, m := range j.News.Active(v.Queue, time.Now()) {
+		if !slices.Contains(v.News, m.ID) {
+			sounds = append(sounds, j.incident(ctx, v, m)...)
+			j.heard(c, v, m)
+		}
+	}
+	now := time.Now()
+	standing := v.place.Standing()
+	said := v.Announcer.Next(standing.Estimate, now.Sub(v.Joined), wait.Causes{
+		AgentsLeft: standing.AgentsLeft, HigherPriority: standing.HigherPriorityCame,
+	})
+	sounds = append(sounds, j.prompts(ctx, v, PositionPrompt(standing.Position))...)
+	data := []any{
+		"queue", v.Queue, "position", standing.Position, "estimate_s", int(standing.Estimate.Point.Seconds()),
+		"method", standing.Estimate.Method, "elapsed_ms", now.Sub(v.Joined).Milliseconds(),
+	}
+	switch {
+	case said.Rung != nil:
+		sounds = append(sounds, j.prompts(ctx, v, said.Rung.ID)...)
+		data = append(data, "rung", said.Rung.ID, "low_s", said.Rung.LowMin*60, "high_s", said.Rung.HighMin*60, "cause", said.Cause)
+	case standing.NoAgents:
+		sounds = append(sounds, j.prompts(ctx, v, "queue.noagents")...)
+	default:
+		sounds = append(sounds, j.prompts(ctx, v, "wait.unknown")...)
+	}
+	j.note(c, call.EventAnnounced, data...)
+	if j.Heard != nil {
+		j.Heard(v.Queue, standing.Estimate, said.Rung)
+	}
+	return c.Announce(ctx, sounds...)
+}
+
+// PositionPrompt names the prompt of a place in line, from 1.
+func PositionPrompt(n int) string {
+	if n < 1 || n > 20 {
+		return "position.many"
+	}
+	return "position." + strconv.Itoa(n)
+}

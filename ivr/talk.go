@@ -1,0 +1,71 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"decroche/call"
+	"decroche/routing"
+)
+
+// talk lets caller and agent talk until one of them leaves.
+func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	if v.leg == nil {
+		if gone, err := j.resumeTalk(ctx, c, v); gone || err != nil {
+			return StepGoodbye, err
+		}
+	}
+	agent := v.leg.Agent()
+	end, err := v.leg.Bridge(ctx, func(e call.TalkEvent) { j.note(c, e.Kind, "agent", e.Agent) })
+	if cause := context.Cause(ctx); errors.Is(cause, call.ErrDetach) || errors.Is(cause, call.ErrFenced) {
+		return "", cause // both stay on the line: the next controller goes on
+	}
+	if end == call.Transferred {
+		j.note(c, call.EventTransferred, "agent", agent, "to", v.leg.Agent())
+		state := v.leg.State()
+		v.Leg = &state
+		if err := v.reservation.TransferTo(state.Agent); err != nil {
+			j.Log.Warn("a transfer could not be followed on the floor", "call", c.Info().ID, "err", err)
+		}
+		return StepTalk, nil // saved with the colleague's leg before they go on
+	}
+	v.reservation.Done(time.Since(v.Connected))
+	if err != nil && context.Cause(ctx) == nil {
+		return "", err
+	}
+	if context.Cause(ctx) != nil {
+		end = call.CallerLeft
+	}
+	j.note(c, call.EventTalkEnded, "agent", agent, "by", end, "talk_ms", time.Since(v.Connected).Milliseconds())
+	if end == call.CallerLeft {
+		return v.end(call.Answered, call.ReasonCallerHungUp)
+	}
+	return StepGoodbye, nil
+}
+
+// resumeTalk finds agent and conversation again after a restart of the controller. It
+// tells when the agent is gone.
+func (j *Journey) resumeTalk(ctx context.Context, c call.Call, v *Visit) (gone bool, err error) {
+	var ok bool
+	if v.Leg != nil {
+		v.leg, ok = c.ResumeLeg(ctx, *v.Leg)
+	}
+	if !ok {
+		j.note(c, call.EventTalkEnded, "by", call.AgentLeft, "why", call.ReasonControllerDown)
+		return true, nil
+	}
+	j.note(c, call.EventResumed, "agent", v.Leg.Agent)
+	v.reservation, err = j.Floor.ResumeTalk(routing.Caller{
+		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: true,
+	}, v.leg.Agent(), v.Connected)
+	return false, err
+}
+
+// goodbye thanks a caller whose agent has hung up.
+func (j *Journey) goodbye(ctx context.Context, c call.Call, v *Visit) (string, error) {
+	if err := c.Say(ctx, j.prompts(ctx, v, "goodbye")...); err != nil {
+		return "", err
+	}
+	return v.end(call.Answered, call.ReasonAgentHungUp)
+}

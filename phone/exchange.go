@@ -1,0 +1,323 @@
+// Package phone is call.Call on top of the Asterisk REST Interface: it takes calls as
+// they come in, finds them again after a restart, and gives agents' phones their accounts.
+//
+// Exchange owns the connection to one Asterisk. Each caller is a line with two
+// goroutines: one follows the events of the caller's channel and of the agents' legs, the
+// other drives the journey. If the socket drops, the lines stay: commands wait for the
+// connection, and after each connect a line reads its channel again before it goes on.
+// If this process dies, callers stay in Asterisk, on music; the next process compares
+// Asterisk's channels with the open checkpoints and takes each caller up at the step saved.
+package phone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"decroche/ari"
+	"decroche/call"
+)
+
+// Options are what an Exchange needs.
+type Options struct {
+	ARI *ari.Client
+	App string
+	Log *slog.Logger
+	// Checkpoints tells which calls are not over.
+	Checkpoints call.Checkpoints
+	// Drive takes a call through its journey, from the checkpoint if there is one, and
+	// returns when it has ended or the context has.
+	Drive func(ctx context.Context, c call.Call, cp *call.Checkpoint)
+	// Gone closes a call whose caller left while no controller was there.
+	Gone func(ctx context.Context, cp call.Checkpoint)
+	// Code obeys a star code an agent has dialled and gives what the agent hears.
+	Code func(ctx context.Context, agent call.AgentID, code string) []call.Sound
+	// Consult reserves a colleague whom an agent calls; the colleague is released when it ends.
+	Consult func(from, to call.AgentID) (release func(), err error)
+	// Rescue is what follows each question while its answer is awaited, should this
+	// process die: a word of excuse and music, after a silence longer than any wait for a key.
+	Rescue func(call.Lang) []call.Sound
+	// Accounts are the agents' SIP accounts, pushed after each connect.
+	Accounts func() []Account
+}
+
+// Exchange owns one Asterisk.
+type Exchange struct {
+	Options
+	ari *ari.Client
+
+	mu       sync.Mutex
+	lines    map[string]*line
+	consults map[string]*consult // by the channel of the agent who asks
+	stopping bool
+	work     sync.WaitGroup
+	ready    bool
+}
+
+// New makes an Exchange; Run starts it.
+func New(o Options) *Exchange {
+	return &Exchange{Options: o, ari: o.ARI, lines: map[string]*line{}, consults: map[string]*consult{}}
+}
+
+// Ready tells whether Asterisk is connected and its calls are recovered.
+func (x *Exchange) Ready() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.ready && x.ari.Connected()
+}
+
+// Lines is how many callers are on the line.
+func (x *Exchange) Lines() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.lines)
+}
+
+// Run serves until ctx ends; callers then stay in Asterisk for the next controller. It
+// returns ari.ErrUnauthorized when the password is refused and call.ErrFenced when
+// another controller took the application.
+func (x *Exchange) Run(ctx context.Context) error {
+	err := x.ari.Run(ctx, x.up, func(e ari.Event) { x.unclaimed(ctx, e) })
+	cause := call.ErrDetach
+	if errors.Is(err, ari.ErrReplaced) {
+		cause, err = call.ErrFenced, fmt.Errorf("%w: %w", call.ErrFenced, err)
+	}
+	x.mu.Lock()
+	x.stopping, x.ready = true, false
+	for _, l := range x.lines {
+		l.cancel(cause)
+	}
+	x.mu.Unlock()
+	x.work.Wait()
+	return err
+}
+
+// Fence lets go of every call: another controller owns them.
+func (x *Exchange) Fence() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, l := range x.lines {
+		l.cancel(call.ErrFenced)
+	}
+}
+
+// holdBridge is where waiting callers sit: Asterisk itself plays the music there.
+func (x *Exchange) holdBridge() string { return x.App + "-hold" }
+
+// up runs after every connect, before events of unknown channels are handed out.
+func (x *Exchange) up(ctx context.Context, _ ari.Up) error {
+	x.mu.Lock()
+	x.ready = false
+	x.mu.Unlock()
+	if _, err := x.ari.CreateBridge(ctx, x.holdBridge(), "holding", "decroche waiting room"); err != nil && !errors.Is(err, ari.ErrConflict) {
+		return fmt.Errorf("make the bridge where callers wait: %w", err)
+	}
+	if x.Accounts != nil {
+		if err := x.PushAccounts(ctx, x.Accounts()); err != nil {
+			return err
+		}
+	}
+	if err := x.recover(ctx); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	x.ready = true
+	x.mu.Unlock()
+	return nil
+}
+
+// recover compares the checkpoints with Asterisk's channels. Both: the call goes on.
+// Checkpoint only: the caller left meanwhile. Channel only: it begins.
+func (x *Exchange) recover(ctx context.Context) error {
+	open, err := x.Checkpoints.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("recover calls: read the open checkpoints: %w", err)
+	}
+	pending := make(map[string]*line, len(open)) // listening before we look, so that no hang-up is missed
+	points := make(map[string]call.Checkpoint, len(open))
+	for _, cp := range open {
+		id := string(cp.Call)
+		if x.line(id) == nil {
+			info := cp.Info
+			info.Resumed = true
+			pending[id], points[id] = x.newLine(info), cp
+		}
+	}
+	channels, err := x.ari.Channels(ctx)
+	if err != nil {
+		for _, l := range pending {
+			l.mail.Close()
+		}
+		return fmt.Errorf("recover calls: list Asterisk's channels: %w", err)
+	}
+	kept := map[string]bool{} // agents' legs that a conversation needs
+	resumed, gone, begun := 0, 0, 0
+	for _, ch := range channels {
+		if l, ok := pending[ch.ID]; ok {
+			cp := points[ch.ID]
+			delete(pending, ch.ID)
+			kept[legOf(cp)] = true
+			x.start(l, &cp)
+			resumed++
+		}
+	}
+	for id, l := range pending {
+		l.mail.Close()
+		x.Gone(ctx, points[id])
+		gone++
+	}
+	for _, ch := range channels {
+		if x.line(ch.ID) != nil || x.legInUse(ch.ID) || kept[ch.ID] {
+			continue
+		}
+		switch {
+		case strings.HasPrefix(ch.ID, legPrefix):
+			if err := x.ari.Hangup(ctx, ch.ID, ari.ReasonNormal); err != nil && !errors.Is(err, ari.ErrNotFound) {
+				x.Log.Warn("could not hang up an agent's leg that nobody needs", "channel", ch.ID, "err", err)
+			}
+		case strings.HasPrefix(ch.Name, "PJSIP/trunk-") && ch.Dialplan.AppName == "Stasis":
+			x.begin(x.infoOfOrphan(ctx, ch))
+			begun++
+		}
+	}
+	if resumed+gone+begun > 0 {
+		x.Log.Info("calls recovered", "resumed", resumed, "left_meanwhile", gone, "begun", begun)
+	}
+	return nil
+}
+
+// unclaimed takes the events of channels that no line knows: new calls, star codes and
+// consultations.
+func (x *Exchange) unclaimed(ctx context.Context, e ari.Event) {
+	start, ok := e.(*ari.StasisStart)
+	if !ok || len(start.Args) == 0 {
+		return
+	}
+	ch := start.Channel
+	switch start.Args[0] {
+	case "call":
+		if x.line(ch.ID) == nil { // recovery may have found it first
+			x.begin(infoOf(ch, start.Args[1:]))
+		}
+	case "code":
+		x.spawn(func() { x.code(ctx, ch, arg(start.Args, 1), call.AgentID(arg(start.Args, 2))) })
+	case "consult":
+		x.spawn(func() { x.consult(ctx, ch, call.AgentID(arg(start.Args, 1)), call.AgentID(arg(start.Args, 2))) })
+	}
+}
+
+// begin starts a call that nobody has driven yet.
+func (x *Exchange) begin(info call.Info) { x.start(x.newLine(info), nil) }
+
+// start registers the line and gives it its goroutines.
+func (x *Exchange) start(l *line, cp *call.Checkpoint) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.stopping {
+		l.mail.Close()
+		return
+	}
+	x.lines[l.id] = l
+	x.work.Go(l.follow)
+	x.work.Go(func() {
+		defer func() {
+			x.mu.Lock()
+			delete(x.lines, l.id)
+			x.mu.Unlock()
+			l.cancel(call.ErrDetach)
+			l.mail.Close()
+		}()
+		x.Drive(l.ctx, l, cp)
+	})
+}
+
+func (x *Exchange) spawn(f func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.stopping {
+		x.work.Go(f)
+	}
+}
+
+func (x *Exchange) line(id string) *line {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.lines[id]
+}
+
+// legInUse tells whether a line or a consultation of this process has the channel.
+func (x *Exchange) legInUse(id string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, l := range x.lines {
+		if l.hasLeg(id) {
+			return true
+		}
+	}
+	for _, c := range x.consults {
+		if c.asking == id || c.asked == id {
+			return true
+		}
+	}
+	return false
+}
+
+// infoOf reads a call from the arguments the dialplan gave: number dialled, trunk, second
+// of arrival, tries before, presentation of the caller's number.
+func infoOf(ch ari.Channel, args []string) call.Info {
+	info := call.Info{ID: call.ID(ch.ID), Trunk: arg(args, 1), Arrived: ch.Creationtime.Time}
+	info.To, _ = call.ParseNumber(arg(args, 0))
+	if tries, _ := strconv.Atoi(arg(args, 3)); tries > 0 {
+		if arrived, err := strconv.ParseInt(arg(args, 2), 10, 64); err == nil {
+			info.HeldByDialplan = time.Since(time.Unix(arrived, 0)).Round(time.Second)
+		}
+	}
+	if !strings.Contains(arg(args, 4), "prohib") {
+		info.From, _ = call.ParseNumber(ch.Caller.Number)
+	}
+	if info.Arrived.IsZero() {
+		info.Arrived = time.Now()
+	}
+	return info
+}
+
+// infoOfOrphan does the same for a call that came in while no controller was there to be told.
+func (x *Exchange) infoOfOrphan(ctx context.Context, ch ari.Channel) call.Info {
+	get := func(name string) string {
+		v, err := x.ari.Variable(ctx, ch.ID, name)
+		if err != nil {
+			x.Log.Warn("a call's variable could not be read", "call", ch.ID, "variable", name, "err", err)
+		}
+		return v
+	}
+	return infoOf(ch, []string{get("DIALLED"), get("DECROCHE_TRUNK"), get("ARRIVED"), get("TRIES"), get("CALLERID(num-pres)")})
+}
+
+// waitUp waits for the connection to come back, for as long as a caller can be left with
+// what Asterisk plays. It tells whether it did.
+func (x *Exchange) waitUp(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !x.ari.Connected() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+func arg(args []string, i int) string {
+	if i < len(args) {
+		return args[i]
+	}
+	return ""
+}

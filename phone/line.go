@@ -1,0 +1,466 @@
+package phone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"decroche/ari"
+	"decroche/call"
+)
+
+// line is one caller in Asterisk: it implements call.Call.
+type line struct {
+	x    *Exchange
+	id   string
+	info call.Info
+	log  *slog.Logger
+	mail *ari.Mailbox
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	digits chan call.Digit
+	unread []call.Digit // given back; owned by the driving goroutine
+
+	mu    sync.Mutex
+	plays map[string]*playback
+	legs  map[string]*leg
+	seq   int
+	held  bool
+	news  *playback // the announcement under way
+}
+
+// typeAhead is how many digits are kept; more than anybody types before a question.
+const typeAhead = 64
+
+func (x *Exchange) newLine(info call.Info) *line {
+	id := string(info.ID)
+	l := &line{
+		x: x, id: id, info: info, log: x.Log.With("call", id), mail: x.ari.Open(id),
+		digits: make(chan call.Digit, typeAhead), plays: map[string]*playback{}, legs: map[string]*leg{},
+	}
+	l.ctx, l.cancel = context.WithCancelCause(context.Background())
+	return l
+}
+
+// follow takes the line's events, in order, until the call is over.
+func (l *line) follow() {
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case e, ok := <-l.mail.Events():
+			if !ok {
+				return
+			}
+			l.take(e)
+		}
+	}
+}
+
+func (l *line) take(e ari.Event) {
+	switch e := e.(type) {
+	case *ari.ChannelDtmfReceived:
+		if e.Channel.ID == l.id && len(e.Digit) == 1 {
+			select {
+			case l.digits <- call.Digit(e.Digit[0]):
+			default:
+				l.log.Warn("a caller typed more digits than are kept")
+			}
+		}
+	case *ari.StasisEnd:
+		l.gone(e.Channel.ID, 0)
+	case *ari.ChannelDestroyed:
+		l.gone(e.Channel.ID, e.Cause)
+	case *ari.PlaybackContinuing:
+		if p := l.playing(e.Playback.ID); p != nil {
+			p.advance()
+		}
+	case *ari.PlaybackFinished:
+		if p := l.playing(e.Playback.ID); p != nil {
+			if e.Playback.State == "failed" && l.ctx.Err() == nil {
+				l.log.Warn("Asterisk could not play a sound", "media", e.Playback.MediaURI)
+			}
+			l.finish(p)
+		}
+	case *ari.StasisStart:
+		if g := l.leg(e.Channel.ID); g != nil {
+			close(g.answered)
+		}
+	case *ari.ChannelHold:
+		l.talkEvent(e.Channel.ID, call.EventHold)
+	case *ari.ChannelUnhold:
+		l.talkEvent(e.Channel.ID, call.EventUnhold)
+	case *ari.ChannelTransfer:
+		if g := l.leg(e.ReferredBy.SourceChannel.ID); g != nil {
+			g.refer(e)
+		}
+	case *ari.Resync:
+		l.x.spawn(l.resync)
+	}
+}
+
+// gone ends what the channel carried: the call, or an agent's leg.
+func (l *line) gone(channel string, cause int) {
+	if channel == l.id {
+		l.cancel(call.ErrHangup)
+		return
+	}
+	if g := l.leg(channel); g != nil {
+		g.end(cause)
+	}
+}
+
+// resync reads again what events may have told while nobody listened.
+func (l *line) resync() {
+	ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
+	defer cancel()
+	if _, err := l.x.ari.Channel(ctx, l.id); errors.Is(err, ari.ErrNotFound) {
+		l.cancel(fmt.Errorf("%w while the exchange was out of reach: %w", call.ErrHangup, call.ErrTechnical))
+		return
+	}
+	l.mu.Lock()
+	plays, legs := make([]*playback, 0, len(l.plays)), make([]*leg, 0, len(l.legs))
+	for _, p := range l.plays {
+		plays = append(plays, p)
+	}
+	for _, g := range l.legs {
+		legs = append(legs, g)
+	}
+	l.mu.Unlock()
+	for _, p := range plays {
+		if _, err := l.x.ari.Playback(ctx, p.id); errors.Is(err, ari.ErrNotFound) {
+			l.finish(p)
+		}
+	}
+	for _, g := range legs {
+		if _, err := l.x.ari.Channel(ctx, g.id()); errors.Is(err, ari.ErrNotFound) {
+			g.end(0)
+		}
+	}
+}
+
+// Info implements call.Call.
+func (l *line) Info() call.Info { return l.info }
+
+// Digits implements call.Call.
+func (l *line) Digits() <-chan call.Digit { return l.digits }
+
+// Unread implements call.Call.
+func (l *line) Unread(d call.Digit) { l.unread = append(l.unread, d) }
+
+// Flush implements call.Call.
+func (l *line) Flush() {
+	l.unread = nil
+	for {
+		select {
+		case <-l.digits:
+		default:
+			return
+		}
+	}
+}
+
+// next takes a digit that is there already.
+func (l *line) next() (call.Digit, bool) {
+	if n := len(l.unread); n > 0 {
+		d := l.unread[n-1]
+		l.unread = l.unread[:n-1]
+		return d, true
+	}
+	select {
+	case d := <-l.digits:
+		return d, true
+	default:
+		return 0, false
+	}
+}
+
+// Say implements call.Call.
+func (l *line) Say(ctx context.Context, sounds ...call.Sound) error {
+	if err := l.leaveHold(ctx); err != nil || len(sounds) == 0 {
+		return err
+	}
+	p, err := l.play(ctx, l.id, sounds, nil)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// SayUnlessKey implements call.Call.
+func (l *line) SayUnlessKey(ctx context.Context, sounds ...call.Sound) (bool, error) {
+	if d, ok := l.next(); ok {
+		l.Unread(d)
+		return false, nil
+	}
+	if err := l.leaveHold(ctx); err != nil || len(sounds) == 0 {
+		return true, err
+	}
+	p, err := l.play(ctx, l.id, sounds, nil)
+	if err != nil {
+		return false, err
+	}
+	select {
+	case <-p.done:
+		return true, nil
+	case d := <-l.digits:
+		l.Unread(d)
+		return false, l.stop(ctx, p)
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// Read implements call.Call. What follows the question is played by Asterisk on its own
+// if nobody is left to stop it: an excuse and music instead of silence.
+func (l *line) Read(ctx context.Context, timeout time.Duration, sounds ...call.Sound) (call.Digit, error) {
+	if d, ok := l.next(); ok {
+		return d, nil
+	}
+	if err := l.leaveHold(ctx); err != nil {
+		return 0, err
+	}
+	var asked <-chan struct{}
+	var p *playback
+	if len(sounds) > 0 {
+		var err error
+		if p, err = l.play(ctx, l.id, sounds, l.rescue(sounds)); err != nil {
+			return 0, err
+		}
+		asked = p.said
+	} else {
+		now := make(chan struct{})
+		close(now)
+		asked = now
+	}
+	var late <-chan time.Time
+	for {
+		select {
+		case d := <-l.digits:
+			return d, l.stop(ctx, p)
+		case <-asked:
+			asked = nil
+			timer := time.NewTimer(timeout)
+			defer timer.Stop()
+			late = timer.C
+		case <-late:
+			if err := l.stop(ctx, p); err != nil {
+				return 0, err
+			}
+			return 0, call.ErrNoInput
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+func (l *line) rescue(sounds []call.Sound) []call.Sound {
+	if l.x.Rescue == nil {
+		return nil
+	}
+	return l.x.Rescue(sounds[len(sounds)-1].Lang)
+}
+
+// Hold implements call.Call.
+func (l *line) Hold(ctx context.Context) error {
+	if l.isHeld() {
+		return nil
+	}
+	if err := l.do(ctx, func(ctx context.Context) error {
+		return l.x.ari.AddToBridge(ctx, l.x.holdBridge(), ari.Join{Channels: []string{l.id}, Role: ari.RoleHoldingParticipant})
+	}); err != nil {
+		return fmt.Errorf("put the caller on hold: %w", err)
+	}
+	l.setHeld(true)
+	return nil
+}
+
+// leaveHold takes a held caller off the music.
+func (l *line) leaveHold(ctx context.Context) error {
+	if !l.isHeld() {
+		return nil
+	}
+	if err := l.quiet(ctx); err != nil {
+		return err
+	}
+	err := l.do(ctx, func(ctx context.Context) error {
+		return l.x.ari.RemoveFromBridge(ctx, l.x.holdBridge(), l.id)
+	})
+	if err != nil {
+		return fmt.Errorf("take the caller off hold: %w", err)
+	}
+	l.setHeld(false)
+	return nil
+}
+
+// Announce implements call.Call.
+func (l *line) Announce(ctx context.Context, sounds ...call.Sound) error {
+	if err := l.quiet(ctx); err != nil || len(sounds) == 0 {
+		return err
+	}
+	p, err := l.play(ctx, l.id, sounds, nil)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.news = p
+	l.mu.Unlock()
+	return nil
+}
+
+// quiet stops the announcement under way. It must go before any command that moves the
+// channel: Asterisk would let that command wait until the last sound has ended.
+func (l *line) quiet(ctx context.Context) error {
+	l.mu.Lock()
+	p := l.news
+	l.news = nil
+	l.mu.Unlock()
+	return l.stop(ctx, p)
+}
+
+// Hangup implements call.Call.
+func (l *line) Hangup(ctx context.Context) error {
+	err := l.x.ari.Hangup(ctx, l.id, ari.ReasonNormal)
+	if errors.Is(err, ari.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// do runs a command about this call. A channel that is gone is a hang-up; an exchange
+// out of reach is waited for once.
+func (l *line) do(ctx context.Context, command func(context.Context) error) error {
+	err := command(ctx)
+	if errors.Is(err, ari.ErrUnavailable) && ctx.Err() == nil {
+		if l.x.waitUp(ctx) {
+			err = command(ctx)
+		}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, ari.ErrNotFound):
+		if _, lost := l.x.ari.Channel(ctx, l.id); errors.Is(lost, ari.ErrNotFound) {
+			l.cancel(call.ErrHangup)
+			return call.ErrHangup
+		}
+	}
+	return fmt.Errorf("%w: %w", call.ErrTechnical, err)
+}
+
+// playback is a list of sounds that Asterisk plays.
+type playback struct {
+	id    string
+	left  int           // sounds of the list that have not ended yet
+	said  chan struct{} // closed when the last has ended
+	done  chan struct{} // closed when nothing is played any more
+	ended bool
+}
+
+// advance counts a sound that has ended.
+func (p *playback) advance() {
+	if p.left--; p.left == 0 {
+		close(p.said)
+	}
+}
+
+// play starts the sounds on a channel of this line, and then those of the rescue.
+func (l *line) play(ctx context.Context, channel string, sounds, rescue []call.Sound) (*playback, error) {
+	media := make([]string, 0, len(sounds)+len(rescue))
+	for _, s := range sounds {
+		media = append(media, "sound:"+s.Path)
+	}
+	for _, s := range rescue {
+		media = append(media, "sound:"+s.Path)
+	}
+	l.mu.Lock()
+	l.seq++
+	p := &playback{
+		id: "say-" + l.id + "-" + process + strconv.Itoa(l.seq), left: len(sounds),
+		said: make(chan struct{}), done: make(chan struct{}),
+	}
+	l.plays[p.id] = p
+	l.mu.Unlock()
+	err := l.do(ctx, func(ctx context.Context) error {
+		_, err := l.x.ari.Play(ctx, channel, ari.Play{ID: p.id, Media: media})
+		return err
+	})
+	if err != nil {
+		l.finish(p)
+		return nil, fmt.Errorf("play %s: %w", sounds[0].Name, err)
+	}
+	return p, nil
+}
+
+// process makes the ids of this process differ from those of the process before.
+var process = strconv.FormatInt(time.Now().UnixMilli(), 36) + "-"
+
+// stop ends a playback at once; nil and ended ones are fine.
+func (l *line) stop(ctx context.Context, p *playback) error {
+	if p == nil {
+		return nil
+	}
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	l.finish(p)
+	err := l.x.ari.StopPlayback(ctx, p.id)
+	if err == nil || errors.Is(err, ari.ErrNotFound) {
+		return nil
+	}
+	return l.do(ctx, func(ctx context.Context) error {
+		if err := l.x.ari.StopPlayback(ctx, p.id); !errors.Is(err, ari.ErrNotFound) {
+			return err
+		}
+		return nil
+	})
+}
+
+// finish forgets a playback that has ended; it may be called more than once.
+func (l *line) finish(p *playback) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.ended {
+		return
+	}
+	p.ended = true
+	delete(l.plays, p.id)
+	if p.left > 0 {
+		close(p.said)
+		p.left = 0
+	}
+	close(p.done)
+}
+
+func (l *line) playing(id string) *playback {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.plays[id]
+}
+
+func (l *line) isHeld() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+func (l *line) setHeld(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = held
+}
