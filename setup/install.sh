@@ -60,10 +60,10 @@ logged() {
 }
 
 tick() {
-	local began=$SECONDS every=20 nap
+	local began=$SECONDS every=20 nap=
 	[ ! -t 1 ] || every=1
 	# Its sleep is ended with it, or it would hold the terminal or the pipe for a while.
-	trap 'kill "$nap" 2>/dev/null; exit 0' TERM
+	trap 'kill "$nap" 2>/dev/null; exit 0' TERM INT
 	# Ends with the shell that started it, even one that was killed.
 	while kill -0 $$ 2>/dev/null; do
 		sleep "$every" &
@@ -136,7 +136,7 @@ take_lock() {
 		flock -w 1800 9 || die "another installation has held $cache/install.lock for 30 minutes: see what it does (fuser -v $cache/install.lock), stop it, and run this again."
 	fi
 	log=$cache/install.log
-	: >"$log" || die "$log cannot be written: is the disk full?"
+	{ : >"$log" && chmod 644 "$log"; } || die "$log cannot be written: is the disk full?"
 }
 
 # --- Debian packages ---------------------------------------------------------------------
@@ -203,6 +203,8 @@ installed_asterisk() {
 	[[ ${said%%.*} =~ ^[0-9]+$ ]] && [ "${said%%.*}" -ge "$oldest_asterisk" ]
 }
 
+as_asterisk() { setpriv --reuid asterisk --regid asterisk --clear-groups "$@"; }
+
 tree_ready() { [ -s "$tree/.decroche-ready" ]; }
 
 # tree_asterisk runs the Asterisk of a tree by the tree's own loader and libraries, as the
@@ -213,8 +215,7 @@ tree_asterisk() {
 	lib=$(compgen -G "$in/usr/lib/*-linux-gnu*" | head -n 1)
 	loader=$(compgen -G "$in/usr/lib*/ld-linux*.so.*" | head -n 1) ||
 		loader=$(compgen -G "$lib/ld-linux*.so.*" | head -n 1)
-	setpriv --reuid asterisk --regid asterisk --clear-groups \
-		"$loader" --library-path "$lib" "$in/usr/sbin/asterisk" "$@"
+	as_asterisk "$loader" --library-path "$lib" "$in/usr/sbin/asterisk" "$@"
 }
 
 # mirrors prints, one a line, the addresses this machine has Debian's main from. apt reads
@@ -267,6 +268,8 @@ build_tree() {
 	free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
 	[ "$free" -ge "$tree_needs_mib" ] ||
 		die "$cache has $free MiB free and the set-up of Asterisk needs $tree_needs_mib: free some, or set DECROCHE_CACHE to a folder on another disk."
+	as_asterisk test -r "$cache/install.log" ||
+		die "the user asterisk cannot read $cache: the folders above it must be open to all (chmod 755), or set DECROCHE_CACHE to a folder where they are."
 	with_proxy
 	if ! find_mirror; then
 		apt update || true # A fresh machine has no lists yet.
@@ -297,7 +300,7 @@ build_tree() {
 seal_tree() {
 	local new=$1 said
 	said=$(tree_asterisk "$new" -V 2>>"$log") ||
-		failed "Asterisk was fetched but does not run from $new as user asterisk: the folders above must be readable by all (chmod 755), and the disk must not be mounted noexec. Set DECROCHE_CACHE to such a folder."
+		failed "Asterisk was fetched but does not run from $new as user asterisk. Is $cache on a disk mounted noexec? Then set DECROCHE_CACHE to another."
 	printf '%s\n' "${said#Asterisk }" >"$new/.decroche-ready"
 	discard "$tree.old"
 	[ ! -e "$tree" ] || mv "$tree" "$tree.old"
