@@ -12,6 +12,7 @@ type learned struct {
 	// Leaving is the patience of callers: how long they wait before they hang up.
 	Leaving  lifetimes
 	Arrivals arrivals
+	Blend    blend
 
 	completions *completions
 	sinceBuilt  int // services since completions was built
@@ -66,7 +67,8 @@ func (q *learned) served(d, _ float64) {
 	q.sinceBuilt++
 }
 
-func (q *learned) left(_ int, waited, _ float64, answered bool) {
+func (q *learned) left(ahead int, waited, at float64, answered bool) {
+	q.Blend.observe(ahead, waited, at, answered)
 	q.Leaving.add(max(0, waited), !answered, 2*float64(q.opts.Memory))
 }
 
@@ -122,10 +124,26 @@ func (q *learned) estimate(s Situation) Estimate {
 	if !ok || s.Agents <= 0 || s.Ahead < 0 {
 		return Estimate{Method: "unknown"}
 	}
-	if s.Ahead == 0 && float64(s.Busy) < s.Agents && float64(s.Busy)+1 <= s.Agents {
+	if s.Ahead == 0 && float64(s.Busy)+1 <= s.Agents {
 		return Estimate{Confidence: 1, Method: "free", Known: true}
 	}
-	rate, theta := s.Agents/aht, q.theta()
+	model, method := q.model(s, aht)
+	if math.IsInf(model.k1, 1) || math.IsNaN(model.k1) {
+		return Estimate{Method: "unknown"}
+	}
+	if s.Elapsed == 0 {
+		q.Blend.expect(pending{at: seconds(s.At), ahead: s.Ahead, agents: s.Agents, model: model})
+	}
+	point, low, high := q.Blend.corrected(model, s.Ahead)
+	return Estimate{
+		Point: duration(point), Low: duration(low), High: duration(high),
+		Confidence: q.confidence(), Method: method, Known: true,
+	}
+}
+
+// model is the wait by what is learned of calls and callers, before it is held against waits.
+func (q *learned) model(s Situation, aht float64) (cumulants, string) {
+	rate := s.Agents / aht
 	method := "qlm"
 	service := func(float64) float64 { return rate }
 	var dispersion func(float64) float64
@@ -137,16 +155,14 @@ func (q *learned) estimate(s Situation) Estimate {
 		service, dispersion = o.at, o.dispersion
 	}
 	c := queueAhead(s.Ahead, service, q.leaving(seconds(s.At)), dispersion)
-	if s.HigherRate > 0 {
-		c, method = lowPriority(s.Ahead, rate, theta, s.HigherRate), "priority"
+	if s.HigherRate <= 0 {
+		return c, method
 	}
-	if math.IsInf(c.k1, 1) {
-		return Estimate{Method: "unknown"}
-	}
-	return Estimate{
-		Point: duration(c.k1), Low: duration(c.quantile(z10)), High: duration(c.quantile(-z10)),
-		Confidence: q.confidence(), Method: method, Known: true,
-	}
+	// With later arrivals that go ahead, the chain of stages has constant rates: what the
+	// ages and the patience change in the plain wait is carried over as a factor.
+	theta := q.theta()
+	plain := lowPriority(s.Ahead, rate, theta, 0)
+	return lowPriority(s.Ahead, rate, theta, s.HigherRate).scaled(c.k1 / plain.k1), "priority"
 }
 
 // leastForAges is how many calls must have been seen for their lengths to say more than their mean.
