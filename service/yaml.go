@@ -19,6 +19,11 @@ const (
 	MaxFileSize = 1 << 20
 	// maxDepth bounds what is nested in what, before the YAML library recurses into it.
 	maxDepth = 32
+	// maxLine is the longest line, in bytes: five minutes of speech. The YAML library takes
+	// a time that grows with the square of a line's length.
+	maxLine = 4096
+	// maxLines is fifty times the demonstration; the library's time grows with the square of it too.
+	maxLines = 10_000
 )
 
 // node is a part of the file: a scalar, a mapping or a sequence, with its place.
@@ -87,12 +92,12 @@ func unreadable(data []byte) *Problem {
 			What: "a character that is not UTF-8 text", Fix: "save the file as UTF-8 (accents are written é, not in Latin-1)",
 		}
 	}
-	return tooDeep(data)
+	return tooTangled(data)
 }
 
 func tooLarge(size int64) *Problem {
 	return &Problem{
-		What: fmt.Sprintf("the file has %.1f MiB, a definition has at most 1 MiB", float64(size)/(1<<20)),
+		What: fmt.Sprintf("the file has %d bytes, a definition has at most %d (1 MiB)", size, MaxFileSize),
 		Fix:  "check that it is the right file; recordings are files of their own",
 	}
 }
@@ -113,13 +118,19 @@ func badByte(data []byte) (Position, bool) {
 	return Position{}, false
 }
 
-// tooDeep bounds, by lines and characters alone, how deep the parser can recurse:
-// brackets open at a time, dashes at the head of a line, and indentation. It may count a
-// bracket inside a text, so its bound is far above what a definition needs.
-func tooDeep(data []byte) *Problem {
+// tooTangled bounds, by lines and characters alone, how deep the parser can recurse
+// and how long it can take: brackets open at a time, dashes at the head of a line,
+// indentation, length of lines. It may count a bracket inside a text, so its bounds are
+// far above what a definition needs.
+func tooTangled(data []byte) *Problem {
 	open, deepest, line := 0, 0, 0
 	for text := range bytes.Lines(data) {
-		line++
+		if line++; line > maxLines {
+			return &Problem{Line: line, Column: 1, What: fmt.Sprintf("more than %d lines", maxLines), Fix: "check that it is the right file; one service per file"}
+		}
+		if len(text) > maxLine {
+			return &Problem{Line: line, Column: 1, What: fmt.Sprintf("a line of %d bytes", len(text)), Fix: "break it after a comma or, for a text, below a >-"}
+		}
 		head := bytes.TrimLeft(text, " ")
 		indent := len(text) - len(head)
 		marks := 0
