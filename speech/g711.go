@@ -24,7 +24,7 @@ func alaw(sample int16) byte {
 
 // ulaw codes a 16-bit linear sample by G.711 µ-law.
 func ulaw(sample int16) byte {
-	const bias, clip = 33, 8159
+	const bias, clip = 33, 8158
 	v := int(sample) >> 2 // 14 bits
 	mask := byte(0xff)
 	if v < 0 {
