@@ -287,8 +287,11 @@ func (f *Floor) ages(pools []*pool, now time.Time) []time.Duration {
 	var ages []time.Duration
 	for _, p := range pools {
 		for _, s := range p.seats {
-			if a := s.agent; a.State == Talking || a.State == WrapUp {
+			switch a := s.agent; a.State {
+			case Talking, WrapUp:
 				ages = append(ages, max(0, now.Sub(a.began)))
+			case Reserved, Ringing:
+				ages = append(ages, 0)
 			}
 		}
 	}

@@ -145,8 +145,8 @@ func (f *Floor) Join(c Caller) (*Place, error) {
 // after the one before has Failed. Its capacity is 1; it is never closed.
 func (p *Place) Reserved() <-chan *Reservation { return p.reserved }
 
-// Changed nudges when the caller's standing changed by a cause: agents left or came to be
-// none, rules were reloaded. Nudges nobody took in between are one. It is never closed.
+// Changed nudges when the caller's standing changed by a cause: agents left, the first
+// came, an overflow opened, rules were reloaded. Nudges nobody took in between are one. It is never closed.
 func (p *Place) Changed() <-chan struct{} { return p.changed }
 
 // Leave takes out of line a caller who gave up. A reservation not connected is released.

@@ -225,11 +225,13 @@ func (m *matcher) setPresence(s *seat, p presence, since time.Time) []assignment
 		return nil
 	}
 	m.count(s, -1)
-	left := s.presence >= busy && p < busy
+	was := s.presence
 	s.presence, s.since = p, since.UnixNano()
 	m.count(s, +1)
-	if left {
+	if p < min(was, busy) {
 		m.agentLeft(s.profile.pool)
+	} else if was < busy && p >= busy {
+		m.agentCame(s.profile.pool)
 	}
 	if p == idle {
 		if a, ok := m.pick(s); ok {
@@ -439,6 +441,15 @@ func (m *matcher) agentLeft(p *pool) {
 	for _, l := range p.serves {
 		l.agentsLeft++
 		m.shaken = append(m.shaken, l)
+	}
+}
+
+// agentCame shakes the lines that had nobody.
+func (m *matcher) agentCame(p *pool) {
+	for _, l := range p.serves {
+		if l.staffed() == 1 {
+			m.shaken = append(m.shaken, l)
+		}
 	}
 }
 
