@@ -60,7 +60,8 @@ func (c *Client) RemoveFromBridge(ctx context.Context, bridge string, channels .
 	return c.do(ctx, "POST", "/bridges/"+esc(bridge)+"/removeChannel", nil, params{"channel": channels}, nil)
 }
 
-// DestroyBridge ends a bridge; its channels stay in the application.
+// DestroyBridge ends a bridge; its channels stay in the application. BridgeDestroyed comes only to
+// an application that has a channel in the bridge, or subscribed to "bridge:ID".
 func (c *Client) DestroyBridge(ctx context.Context, id string) error {
 	return c.do(ctx, "DELETE", "/bridges/"+esc(id), nil, nil, nil)
 }

@@ -2,6 +2,8 @@ package ari
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -50,8 +52,8 @@ func (c *Client) Originate(ctx context.Context, o Originate) (out Channel, err e
 	return out, c.do(ctx, "POST", "/channels/"+esc(o.ID), nil, body, &out)
 }
 
-// Create makes a channel in the application without dialing; Dial it then. Context,
-// Extension, CallerID and Timeout are not used.
+// Create makes a channel in the application without dialing; Dial it after its StasisStart,
+// before it is ErrConflict. Context, Extension, CallerID and Timeout are not used.
 func (c *Client) Create(ctx context.Context, o Originate) (out Channel, err error) {
 	if o.App == "" {
 		o.App = c.cfg.App
@@ -193,9 +195,26 @@ func (c *Client) Play(ctx context.Context, channel string, p Play) (out Playback
 }
 
 // StopPlayback ends a playback, the rest of its list too, at once. ErrNotFound: it ended.
+//
+// For an instant as a sound starts, after its PlaybackStarted, Asterisk says 500 "Could not stop
+// playback" and plays on. That answer alone is tried again, every 10 ms.
 func (c *Client) StopPlayback(ctx context.Context, id string) error {
-	return c.do(ctx, "DELETE", "/playbacks/"+esc(id), nil, nil, nil)
+	var e *Error
+	for try := 0; ; try++ {
+		err := c.do(ctx, "DELETE", "/playbacks/"+esc(id), nil, nil, nil)
+		if !errors.As(err, &e) || e.Status != http.StatusInternalServerError || try == stopTries {
+			return err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
+
+// stopTries bounds the tries to half a second; the instant lasts as long as it takes to open a file.
+const stopTries = 50
 
 // Playback reads a playback. ErrNotFound: it ended.
 func (c *Client) Playback(ctx context.Context, id string) (out Playback, err error) {

@@ -23,7 +23,7 @@
 //
 // Asterisk replays nothing: what happens while the websocket is down is lost. So a mailbox
 // gets *Down when the connection is lost and *Resync when it is back, or when it was
-// full, and its owner then reads its channels again. Commands never retry; a 2xx on
+// full, and its owner then reads its channels again. Commands never retry (but for StopPlayback); a 2xx on
 // play or music means accepted, not done. Errors are *Error, which match ErrNotFound,
 // ErrConflict, ErrUnauthorized and ErrUnavailable; a channel that is not found hung up.
 //

@@ -169,3 +169,9 @@ func digit(channel, key string) string {
 		`"connected":{"name":"","number":""},"accountcode":"","dialplan":{"context":"in","exten":"s","priority":3,"app_name":"Stasis","app_data":"app"},` +
 		`"creationtime":"2026-11-22T21:24:50.000+0000","language":"fr"},"asterisk_id":"02:fc:00:00:00:01","application":"app"}`
 }
+
+func newServer(t *testing.T, h http.Handler) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
