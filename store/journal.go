@@ -107,7 +107,7 @@ func (j *Journal) Append(ev call.Event) {
 	}
 	j.seq++
 	j.in = append(j.in, numbered{j.seq, ev})
-	j.pace.added(len(j.in), journalGroup)
+	j.pace.added(len(j.in), min(journalGroup, j.bound))
 }
 
 // lose counts events given up and tells of the first. The mutex is held.

@@ -1,0 +1,203 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/store"
+)
+
+func agentStates(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	want := []store.AgentState{
+		{ID: "2001", State: "paused", Reason: "formation", Since: noon.Add(time.Minute)},
+		{ID: "2002", State: "available", Since: noon},
+	}
+	must(t, db.PutAgentState(ctx, store.AgentState{ID: "2001", State: "available", Since: noon}))
+	must(t, db.PutAgentState(ctx, want[1]))
+	must(t, db.PutAgentState(ctx, want[0]))
+	if got := get(db.AgentStates(ctx))(t); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func message(text string) ivr.Message {
+	return ivr.Message{
+		Text: map[call.Lang]string{"fr": text, "en": "in English"}, Queue: "passeports", Replace: true,
+		From: noon, Until: noon.Add(time.Hour), Created: noon, CreatedBy: "camille",
+	}
+}
+
+func publishOnce(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	want := message("Panne nationale")
+	ids := make([]int64, 6)
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() {
+			m, err := db.Publish(ctx, want, "request-1")
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = m.ID
+		})
+	}
+	wg.Wait()
+	for _, id := range ids {
+		if id == 0 || id != ids[0] {
+			t.Fatalf("one request made the messages %v", ids)
+		}
+	}
+	if _, err := db.Publish(ctx, message("Autre chose"), "request-1"); !errors.Is(err, store.ErrRequestReused) {
+		t.Errorf("the key of another message is taken: %v", err)
+	}
+	for range 2 {
+		get(db.Publish(ctx, want, ""))(t)
+	}
+	all := get(db.Messages(ctx, time.Time{}))(t)
+	if len(all) != 3 {
+		t.Fatalf("%d messages are kept, want 3", len(all))
+	}
+	want.ID = ids[0]
+	if !reflect.DeepEqual(all[0], want) {
+		t.Errorf("got %+v, want %+v", all[0], want)
+	}
+}
+
+func messageLife(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	m := get(db.Publish(ctx, message("Panne"), ""))(t)
+	later := message("Plus tard")
+	later.From = noon.Add(30 * time.Minute)
+	get(db.Publish(ctx, later, ""))(t)
+	active := func(after time.Duration) (n int) {
+		t.Helper()
+		at := noon.Add(after)
+		list := get(db.Active(ctx, at))(t)
+		for _, m := range get(db.Messages(ctx, time.Time{}))(t) {
+			if m.Active(at) {
+				n++
+			}
+		}
+		if n != len(list) {
+			t.Errorf("at %s the database finds %d active messages and Message.Active %d", after, len(list), n)
+		}
+		return n
+	}
+	for after, want := range map[time.Duration]int{
+		-time.Millisecond: 0, 0: 1, 29 * time.Minute: 1, 30 * time.Minute: 2, time.Hour - time.Millisecond: 2, time.Hour: 0,
+	} {
+		if got := active(after); got != want {
+			t.Errorf("after %s %d messages are heard, want %d", after, got, want)
+		}
+	}
+	stopped := get(db.Stop(ctx, m.ID, "dominique", noon.Add(40*time.Minute)))(t)
+	again := get(db.Stop(ctx, m.ID, "camille", noon.Add(45*time.Minute)))(t)
+	if !reflect.DeepEqual(stopped, again) || again.StoppedBy != "dominique" || !again.Stopped.Equal(noon.Add(40*time.Minute)) {
+		t.Errorf("the first stop must stay: %+v then %+v", stopped, again)
+	}
+	if a, b := active(39*time.Minute), active(40*time.Minute); a != 2 || b != 1 {
+		t.Errorf("before the stop %d are heard and after it %d, want 2 and 1", a, b)
+	}
+	if _, err := db.Stop(ctx, 4711, "camille", noon); !errors.Is(err, store.ErrNoMessage) {
+		t.Errorf("stop of an unknown message: %v", err)
+	}
+	if n := len(get(db.Messages(ctx, noon.Add(2*time.Hour)))(t)); n != 0 {
+		t.Errorf("%d messages end later than all", n)
+	}
+}
+
+func messageRefused(t *testing.T, e Engine) {
+	db := Open(t, e.URL(t))
+	m := message("Panne")
+	m.Until = time.Time{}
+	if _, err := db.Publish(t.Context(), m, ""); err == nil || !strings.Contains(err.Error(), "end of the message is missing") {
+		t.Errorf("a message without an end: %v", err)
+	}
+	if n := len(get(db.Messages(t.Context(), time.Time{}))(t)); n != 0 {
+		t.Errorf("%d messages are kept", n)
+	}
+}
+
+func blobs(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	if _, found, err := db.GetBlob(ctx, "wait"); found || err != nil {
+		t.Fatalf("a blob that was never kept: %v %v", found, err)
+	}
+	for _, want := range [][]byte{{0, 1, 0xff, 'x'}, {}, bytes.Repeat([]byte("7"), 1<<20)} {
+		must(t, db.PutBlob(ctx, "wait", want))
+		got, found, err := db.GetBlob(ctx, "wait")
+		if err != nil || !found || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes, found %v, %v; want %d bytes", len(got), found, err, len(want))
+		}
+	}
+}
+
+func secondProcess(t *testing.T, e Engine) {
+	url := e.URL(t)
+	dbs := make([]*store.DB, 4)
+	var wg sync.WaitGroup
+	for i := range dbs { // at the same time, on an empty database
+		wg.Go(func() {
+			opts := store.Options{URL: url, DataDir: t.TempDir()}
+			db, err := store.Open(t.Context(), opts)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			dbs[i] = db
+		})
+	}
+	wg.Wait()
+	for i, db := range dbs {
+		if db == nil {
+			continue
+		}
+		for k := range 20 {
+			db.Journal().Append(event("p"+itoa(i), k))
+		}
+		must(t, db.Close())
+	}
+	db := Open(t, url)
+	for i := range dbs {
+		inOrder(t, db.Journal(), "p"+itoa(i), 20)
+	}
+}
+
+func newerSchema(t *testing.T, e Engine) {
+	url := e.URL(t)
+	must(t, Open(t, url).Close())
+	get(rawDB(t, url).Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)`))(t)
+	_, err := store.Open(t.Context(), store.Options{URL: url, DataDir: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "999") || !strings.Contains(err.Error(), "newer release") {
+		t.Errorf("a schema from the future: %v", err)
+	}
+}
+
+func closedStore(t *testing.T, e Engine) {
+	db := Open(t, e.URL(t))
+	get(db.AcquireEpoch(t.Context(), "n"))(t)
+	must(t, db.Close())
+	must(t, db.Close())
+	if err := db.Checkpoints().Save(t.Context(), checkpoint("a", noon)); err == nil {
+		t.Error("a closed store takes a checkpoint")
+	}
+	db.Journal().Append(event("a", 0))
+	if n := db.Stats().Journal.Lost; n != 1 {
+		t.Errorf("an event after the end counts as %d lost, want 1", n)
+	}
+	if err := db.Journal().Flush(t.Context()); err != nil {
+		t.Errorf("nothing waits, and Flush says %v", err)
+	}
+}
