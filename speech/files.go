@@ -35,8 +35,8 @@ const bytesPerSecond = 8000
 // used as it is, or made again when part of it is gone.
 type folder struct {
 	dir string
-	// create makes a temporary file; tests stand a full disk in.
-	create func(dir, pattern string) (*os.File, error)
+	// write writes a new file; tests stand a full disk in.
+	write func(f *os.File, data []byte) (int, error)
 }
 
 // file is a set of ready-coded files.
@@ -113,11 +113,11 @@ func (f *folder) put(base string, p prepared) (file, error) {
 
 // temp writes a file beside its final place; its name is returned for removal even when it fails.
 func (f *folder) temp(base string, data []byte) (string, error) {
-	t, err := f.create(filepath.Dir(base), tempPrefix+"*")
+	t, err := os.CreateTemp(filepath.Dir(base), tempPrefix+"*")
 	if err != nil {
 		return "", fullDisk(f.dir, fmt.Errorf("create a sound file: %w", err))
 	}
-	_, err = t.Write(data)
+	_, err = f.write(t, data)
 	// Asterisk runs as another user, whatever our umask.
 	err = errors.Join(err, t.Chmod(0o644), t.Close())
 	if err != nil {
@@ -200,7 +200,7 @@ func replaceFile(to string, data []byte) error {
 	if old, err := os.ReadFile(to); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
-	f := &folder{dir: filepath.Dir(to), create: os.CreateTemp}
+	f := &folder{dir: filepath.Dir(to), write: (*os.File).Write}
 	t, err := f.temp(to, data)
 	if err == nil {
 		err = os.Rename(t, to)

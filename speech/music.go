@@ -21,10 +21,22 @@ const (
 // chords is a calm round in F major, as MIDI notes: bass, then the chord. It is ours,
 // computed here, so that nobody owes royalties for it.
 var chords = [16][4]int{
-	{53, 60, 65, 69}, {50, 60, 65, 69}, {58, 62, 65, 70}, {48, 60, 64, 67},
-	{53, 60, 65, 72}, {57, 60, 64, 69}, {58, 62, 65, 74}, {48, 60, 64, 70},
-	{50, 62, 65, 69}, {57, 60, 64, 72}, {58, 62, 65, 70}, {53, 60, 65, 69},
-	{55, 62, 65, 70}, {48, 60, 65, 67}, {48, 60, 64, 70}, {53, 60, 65, 69},
+	{53, 60, 65, 69},
+	{50, 60, 65, 69},
+	{58, 62, 65, 70},
+	{48, 60, 64, 67},
+	{53, 60, 65, 72},
+	{57, 60, 64, 69},
+	{58, 62, 65, 74},
+	{48, 60, 64, 70},
+	{50, 62, 65, 69},
+	{57, 60, 64, 72},
+	{58, 62, 65, 70},
+	{53, 60, 65, 69},
+	{55, 62, 65, 70},
+	{48, 60, 65, 67},
+	{48, 60, 64, 70},
+	{53, 60, 65, 69},
 }
 
 // WriteMusic writes a calm loop of 64 s, at MusicLevel, to dir/decroche-music.alaw,
@@ -35,7 +47,7 @@ func WriteMusic(dir string) error {
 		return fmt.Errorf("write the music on hold: %w", err)
 	}
 	base, mark := filepath.Join(dir, MusicName), filepath.Join(dir, "."+MusicName)
-	f := &folder{dir: dir, create: os.CreateTemp}
+	f := &folder{dir: dir, write: (*os.File).Write}
 	if _, whole := f.find(base); whole {
 		if v, err := os.ReadFile(mark); err == nil && string(v) == musicVersion {
 			return nil
@@ -60,44 +72,64 @@ func WriteMusic(dir string) error {
 // beginning, so the loop has no seam.
 func composeMusic() []float64 {
 	loop := make([]float64, musicSeconds*wideRate)
+	pads, plucks := map[int][]float64{}, map[int][]float64{}
 	for i, chord := range chords {
-		at := float64(i * chordSeconds)
+		at := i * chordSeconds * wideRate
 		for _, note := range chord[1:] {
-			addPad(loop, at, note)
+			if pads[note] == nil {
+				pads[note] = pad(note)
+			}
+			addRound(loop, at, pads[note])
 		}
 		// The bass and a slow broken chord, over the held notes.
 		for step, k := range [8]int{0, 2, 3, 2, 1, 3, 2, 1} {
-			addPluck(loop, at+float64(step)*chordSeconds/8, chord[k]+12*min(k, 1))
+			note := chord[k] + 12*min(k, 1)
+			if plucks[note] == nil {
+				plucks[note] = pluck(note)
+			}
+			addRound(loop, at+step*chordSeconds*wideRate/8, plucks[note])
 		}
 	}
 	return loop
 }
 
-func frequency(note int) float64 { return 440 * math.Pow(2, float64(note-69)/12) }
-
-// addPad adds a soft held note that swells over a chord and into the next.
-func addPad(loop []float64, at float64, note int) {
+// pad is a soft held note that swells over a chord and into the next.
+func pad(note int) []float64 {
 	const length = chordSeconds * 1.5
-	w := 2 * math.Pi * frequency(note)
-	add(loop, at, length, func(t float64) float64 {
+	w := angular(note)
+	return sound(length, func(t float64) float64 {
 		swell := math.Sin(math.Pi * t / length)
 		return 0.05 * swell * swell * (math.Sin(w*t) + 0.3*math.Sin(2*w*t+0.4) + 0.1*math.Sin(3*w*t))
 	})
 }
 
-// addPluck adds a note that is struck and dies away.
-func addPluck(loop []float64, at float64, note int) {
+// pluck is a note that is struck and dies away.
+func pluck(note int) []float64 {
 	const length = 2.5
-	w := 2 * math.Pi * frequency(note)
-	add(loop, at, length, func(t float64) float64 {
+	w := angular(note)
+	return sound(length, func(t float64) float64 {
 		attack, decay := min(t/0.012, 1), math.Exp(-2.2*t)*min((length-t)/0.1, 1)
 		return 0.08 * attack * decay * (math.Sin(w*t) + 0.35*math.Exp(-3*t)*math.Sin(2*w*t))
 	})
 }
 
-func add(loop []float64, at, length float64, wave func(t float64) float64) {
-	start := int(at * wideRate)
-	for i := range int(length * wideRate) {
-		loop[(start+i)%len(loop)] += wave(float64(i) / wideRate)
+func angular(note int) float64 { return 2 * math.Pi * 440 * math.Pow(2, float64(note-69)/12) }
+
+func sound(length float64, wave func(t float64) float64) []float64 {
+	x := make([]float64, int(length*wideRate))
+	for i := range x {
+		x[i] = wave(float64(i) / wideRate)
+	}
+	return x
+}
+
+// addRound adds a sound to the loop; what passes the end goes on at the beginning.
+func addRound(loop []float64, at int, x []float64) {
+	for len(x) > 0 {
+		n := min(len(x), len(loop)-at)
+		for i, v := range x[:n] {
+			loop[at+i] += v
+		}
+		x, at = x[n:], 0
 	}
 }

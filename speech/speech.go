@@ -101,7 +101,7 @@ func Open(opts Options) (*Library, error) {
 		return nil, fmt.Errorf("open the sounds: %w", err)
 	}
 	l := &Library{
-		files:      folder{dir: dir, create: os.CreateTemp},
+		files:      folder{dir: dir, write: (*os.File).Write},
 		recordings: opts.Recordings,
 		engines:    engines,
 		log:        opts.Log,
@@ -170,10 +170,9 @@ func (l *Library) System(ctx context.Context, id string, lang call.Lang) (call.S
 		} else {
 			f, err = l.speak(ctx, lang, text)
 		}
-		if err != nil {
+		if f, err = l.keep(ctx, k, f, err); err != nil {
 			return call.Sound{}, fmt.Errorf("render prompt %q in language %q: %w", id, lang, err)
 		}
-		l.keep(k, f)
 	}
 	return call.Sound{Path: f.base, Name: id, Lang: lang, Text: text, Duration: f.duration}, nil
 }
@@ -186,10 +185,10 @@ func (l *Library) Text(ctx context.Context, name string, lang call.Lang, text st
 	f, ok := l.fresh(k)
 	if !ok {
 		var err error
-		if f, err = l.speak(ctx, lang, text); err != nil {
+		f, err = l.speak(ctx, lang, text)
+		if f, err = l.keep(ctx, k, f, err); err != nil {
 			return call.Sound{}, fmt.Errorf("render %q in language %q: %w", name, lang, err)
 		}
-		l.keep(k, f)
 	}
 	return call.Sound{Path: f.base, Name: name, Lang: lang, Text: text, Duration: f.duration}, nil
 }
@@ -203,10 +202,10 @@ func (l *Library) Recording(ctx context.Context, name string, lang call.Lang, pa
 	f, ok := l.fresh(k)
 	if !ok {
 		var err error
-		if f, err = l.code(ctx, lang, path); err != nil {
+		f, err = l.code(ctx, lang, path)
+		if f, err = l.keep(ctx, k, f, err); err != nil {
 			return call.Sound{}, fmt.Errorf("take recording %s for %q in language %q: %w", path, name, lang, err)
 		}
-		l.keep(k, f)
 	}
 	return call.Sound{Path: f.base, Name: name, Lang: lang, Duration: f.duration}, nil
 }
@@ -273,10 +272,27 @@ func (l *Library) fresh(k cacheKey) (file, bool) {
 	return c.file, ok && time.Since(l.started)-c.checked < l.recheck
 }
 
-func (l *Library) keep(k cacheKey, f file) {
+// keep remembers what a look-up gave. Where it failed and the sound heard before is
+// still whole (its recording was taken away, the disk is full), that one goes on.
+func (l *Library) keep(ctx context.Context, k cacheKey, f file, err error) (file, error) {
+	if err != nil {
+		l.mu.RLock()
+		before, known := l.cache[k]
+		l.mu.RUnlock()
+		still, whole := file{}, false
+		if known && ctx.Err() == nil {
+			still, whole = l.files.find(before.base)
+		}
+		if !whole {
+			return file{}, err
+		}
+		l.log.Warn("a sound cannot be made anew; the one rendered before is used", "lang", k.lang, "err", err)
+		f = still
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cache[k] = cached{f, time.Since(l.started)}
+	return f, nil
 }
 
 // speak gives the file of a text by the first engine that can.

@@ -3,6 +3,7 @@ package speech
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -39,10 +40,12 @@ func spoken(text string, lang call.Lang) (string, error) {
 	if !says {
 		return "", ErrNothingToSay
 	}
-	// A leading dash would read as an option to an engine that takes the text as an argument.
-	s := strings.TrimLeft(strings.Join(strings.Fields(b.String()), " "), "-., ")
-	return s, nil
+	s := strings.Join(strings.Fields(b.String()), " ")
+	return strings.Trim(doubled.ReplaceAllString(s, "$1"), ", "), nil
 }
+
+// doubled is a comma put for a line break where the phrase had its sign already.
+var doubled = regexp.MustCompile(`([.,;:!?])( ?,)+`)
 
 func spokenRune(r rune, lang call.Lang) string {
 	switch r {
@@ -61,7 +64,7 @@ func spokenRune(r rune, lang call.Lang) string {
 		return " " + and[lang] + " "
 	}
 	switch {
-	case unicode.IsSpace(r), unicode.IsControl(r):
+	case unicode.IsSpace(r), unicode.IsControl(r), unicode.Is(unicode.Me, r), unicode.Is(unicode.Variation_Selector, r):
 		return " "
 	case unicode.IsLetter(r), unicode.IsMark(r), unicode.IsDigit(r):
 		return string(r)
