@@ -69,7 +69,8 @@ func (f *Floor) Close() {
 }
 
 // OnAgentState sets the function told of each change of an agent's status, in order, one
-// at a time, outside locks. Changes made before are not told.
+// at a time, outside locks. Changes made before are not told. The function should not take
+// long: the journal and the estimator are told after it.
 func (f *Floor) OnAgentState(fn func(AgentStatus)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -328,6 +329,9 @@ func (f *Floor) tell(fn func()) {
 	}
 }
 
+// backlog is how many changes may wait to be told before the operator hears of it.
+const backlog = 10_000
+
 // deliver does what was told, in order, until the Floor is closed and all is done.
 func (f *Floor) deliver() {
 	for {
@@ -344,6 +348,9 @@ func (f *Floor) deliver() {
 			f.mu.Unlock()
 			if len(todo) == 0 {
 				break
+			}
+			if len(todo) > backlog {
+				f.log.Warn("the journal or the store of agents' states is slow: changes wait to be told", "waiting", len(todo))
 			}
 			for _, fn := range todo {
 				fn()

@@ -71,7 +71,10 @@ func (r *Reservation) Failed(res call.RingResult) {
 	a := r.agent
 	r.over, a.res, r.w.place.live = true, nil, nil
 	a.Missed++
-	f.log.Info("agent did not take the call", "agent", string(a.ID), "call", string(r.w.ID), "result", string(res))
+	id := a.ID
+	f.tell(func() {
+		f.log.Info("agent did not take the call", "agent", string(id), "call", string(r.w.ID), "result", string(res))
+	})
 	aside, reason := f.opts.SetAside, ReasonNoAnswer
 	switch res {
 	case call.Busy:

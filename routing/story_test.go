@@ -497,6 +497,9 @@ func TestReloadDropsNeitherTalkingAgentsNorWaitingCallers(t *testing.T) {
 		if q := s.Queues(); len(q) != 1 || q[0].ID != "permis" {
 			t.Errorf("a removed and empty queue is still there: %+v", q)
 		}
+		if n := len(s.Floor.m.lines); n != 1 {
+			t.Errorf("%d lines are kept, want one", n)
+		}
 	})
 }
 
