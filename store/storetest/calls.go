@@ -65,20 +65,20 @@ func lastChangeWins(t *testing.T, e Engine) {
 		t.Fatalf("over groups: got %v, want %v", got, want)
 	}
 	// More than the largest statement, in one group, then all of them gone.
-	for i := range 700 {
+	for i := range 300 {
 		save("many."+itoa(i), "x")
 	}
-	if n := len(steps()); n != 702 {
-		t.Fatalf("%d calls are open, want 702", n)
+	if n := len(steps()); n != 302 {
+		t.Fatalf("%d calls are open, want 302", n)
 	}
-	for i := range 700 {
+	for i := range 300 {
 		must(t, cps.Delete(ctx, call.ID("many."+itoa(i))))
 	}
 	if n := len(steps()); n != 2 {
 		t.Fatalf("%d calls are open, want 2", n)
 	}
 	if s := db.Stats().Checkpoints; s.Groups > 20 || s.Pending != 0 {
-		t.Errorf("705 saves and 702 deletes took %d transactions, %d pending: they are not grouped", s.Groups, s.Pending)
+		t.Errorf("305 saves and 302 deletes took %d transactions, %d pending: they are not grouped", s.Groups, s.Pending)
 	}
 }
 

@@ -52,7 +52,7 @@ func inOrder(t testing.TB, j *store.Journal, source string, n int) {
 func journalFilters(t *testing.T, e Engine) {
 	db := Open(t, e.URL(t))
 	j := db.Journal()
-	for i := range 2500 {
+	for i := range 1500 {
 		ev := event("c"+itoa(i%2), i)
 		if i%5 == 0 {
 			ev.Kind = call.EventEnded
@@ -61,8 +61,8 @@ func journalFilters(t *testing.T, e Engine) {
 	}
 	must(t, j.Flush(t.Context()))
 	all := entries(t, j, store.Filter{})
-	if len(all) != 2500 {
-		t.Fatalf("%d facts, want 2500", len(all))
+	if len(all) != 1500 {
+		t.Fatalf("%d facts, want 1500", len(all))
 	}
 	for i, e := range all {
 		if string(e.Data) != `{"position":`+itoa(i)+`}` {
@@ -74,13 +74,13 @@ func journalFilters(t *testing.T, e Engine) {
 		f    store.Filter
 		want int
 	}{
-		{"by call", store.Filter{Call: "c1"}, 1250},
-		{"by kind", store.Filter{Kinds: []call.EventKind{call.EventEnded}}, 500},
-		{"by kinds", store.Filter{Kinds: []call.EventKind{call.EventEnded, call.EventQueued}}, 2500},
-		{"by call and kind", store.Filter{Call: "c0", Kinds: []call.EventKind{call.EventEnded}}, 250},
-		{"since", store.Filter{Since: noon.Add(2000 * time.Second)}, 500},
+		{"by call", store.Filter{Call: "c1"}, 750},
+		{"by kind", store.Filter{Kinds: []call.EventKind{call.EventEnded}}, 300},
+		{"by kinds", store.Filter{Kinds: []call.EventKind{call.EventEnded, call.EventQueued}}, 1500},
+		{"by call and kind", store.Filter{Call: "c0", Kinds: []call.EventKind{call.EventEnded}}, 150},
+		{"since", store.Filter{Since: noon.Add(1000 * time.Second)}, 500},
 		{"between", store.Filter{Since: noon.Add(10 * time.Second), Until: noon.Add(20 * time.Second)}, 10},
-		{"after an id", store.Filter{After: all[99].ID}, 2400},
+		{"after an id", store.Filter{After: all[99].ID}, 1400},
 		{"limited to one page and a bit", store.Filter{Limit: 1001}, 1001},
 	} {
 		if got := len(entries(t, j, c.f)); got != c.want {
@@ -96,7 +96,7 @@ func journalFilters(t *testing.T, e Engine) {
 
 func concurrentAppends(t *testing.T, e Engine) {
 	db := Open(t, e.URL(t))
-	const each = 1000
+	const each = 400
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -221,10 +221,10 @@ func spillsAndReplays(t *testing.T, e Engine) {
 	spill := filepath.Join(dir, "journal.spill.jsonl")
 	unlock := e.Lock(t, url)
 	defer unlock()
-	const n = 5000
+	const n = 2000
 	for i := range n {
 		db.Journal().Append(event("a", i))
-		if i%500 == 0 {
+		if i%200 == 0 {
 			// The writer takes them in groups; memory may not hold them all at once.
 			eventually(t, "the events are put away", func() bool { return db.Stats().Journal.InMemory <= 300 })
 		}
