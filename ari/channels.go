@@ -253,7 +253,7 @@ const (
 )
 
 // TransferProgress tells the phone that asked for a transfer (ChannelTransfer's
-// ReferredBy.SourceChannel) how it goes.
+// ReferredBy.SourceChannel) how it goes. A further ChannelTransfer with State set echoes it.
 func (c *Client) TransferProgress(ctx context.Context, id string, s TransferState) error {
 	return c.do(ctx, "POST", "/channels/"+esc(id)+"/transfer_progress", nil, params{"states": s}, nil)
 }

@@ -374,7 +374,7 @@ func (e *BridgeAttendedTransfer) appendIDs(ids []string) []string {
 	return ids
 }
 
-// ChannelTransfer says that a phone asked for a transfer which the application must carry out (PJSIP_TRANSFER_HANDLING is ari-only on its channel).
+// ChannelTransfer says that a phone asked for a transfer which the application must carry out (PJSIP_TRANSFER_HANDLING is ari-only on its channel). State is empty in a request; Client.TransferProgress echoes an event with it set. Attended: RequestedDestination has a ProtocolID.
 type ChannelTransfer struct {
 	Header
 	State      string     `json:"state"`

@@ -16,7 +16,7 @@ var wantedEvents = []doc{
 	{"BridgeDestroyed", "says that a bridge is gone."},
 	{"BridgeBlindTransfer", "says that Asterisk carried out a blind transfer."},
 	{"BridgeAttendedTransfer", "says that Asterisk carried out an attended transfer."},
-	{"ChannelTransfer", "says that a phone asked for a transfer which the application must carry out (PJSIP_TRANSFER_HANDLING is ari-only on its channel)."},
+	{"ChannelTransfer", "says that a phone asked for a transfer which the application must carry out (PJSIP_TRANSFER_HANDLING is ari-only on its channel). State is empty in a request; Client.TransferProgress echoes an event with it set. Attended: RequestedDestination has a ProtocolID."},
 	{"PlaybackStarted", "comes before each sound of a playback."},
 	{"PlaybackContinuing", "comes between two sounds of a playback: MediaURI ended, NextMediaURI follows."},
 	{"PlaybackFinished", "ends a playback. State is done (also when it was stopped) or failed (no such file, or the channel is gone)."},
