@@ -14,6 +14,8 @@ type (
 	Estimate  = wait.Estimate
 )
 
+var _ Estimator = (*wait.Estimator)(nil)
+
 // rate is a rate of arrivals that forgets with time.
 type rate struct {
 	perSecond float64
