@@ -162,15 +162,15 @@ func inContext(cc, digits string) (Number, error) {
 }
 
 // overseas maps the first digits of a ten-digit national number to the country code
-// it is reached by from abroad. Source: ARCEP's decision 2018-0881 as amended, and the
-// allocations published with it.
-var overseas = []struct{ national, cc string }{
-	{"0262", "262"}, {"0263", "262"}, {"0692", "262"}, {"0693", "262"}, // La Réunion
-	{"0269", "262"}, {"0639", "262"}, // Mayotte
-	{"0590", "590"}, {"0690", "590"}, {"0691", "590"}, // Guadeloupe, Saint-Barthélemy, Saint-Martin
-	{"0594", "594"}, {"0694", "594"}, // Guyane
-	{"0596", "596"}, {"0696", "596"}, {"0697", "596"}, // Martinique
-	{"0708", "508"}, // Saint-Pierre-et-Miquelon, mobile
+// it is reached by from abroad. Source: ARCEP's decision 2018-0881 as amended, and for the
+// blocks opened since (02688 …, 0709x) the allocations as Google's libphonenumber lists them.
+var overseas = []struct{ cc, national string }{
+	{"262", "0262 0263 02688 0692 0693 07092"},             // La Réunion
+	{"262", "0269 02689 0639 070935 070936 070937"},        // Mayotte
+	{"590", "0590 05987 0690 0691 07090"},                  // Guadeloupe, Saint-Barthélemy, Saint-Martin
+	{"594", "0594 05988 0694 070930 070931 070932 070933"}, // Guyane
+	{"596", "0596 05989 0696 0697 07091"},                  // Martinique
+	{"508", "0708"},                                        // Saint-Pierre-et-Miquelon, mobile
 }
 
 // fiction is the block of mobile numbers kept for films and examples. It lies inside
@@ -189,8 +189,10 @@ func national(d string) (Number, error) {
 	}
 	if !strings.HasPrefix(d, fiction) {
 		for _, o := range overseas {
-			if strings.HasPrefix(d, o.national) {
-				return Number("+" + o.cc + d[1:]), nil
+			for prefix := range strings.SplitSeq(o.national, " ") {
+				if strings.HasPrefix(d, prefix) {
+					return Number("+" + o.cc + d[1:]), nil
+				}
 			}
 		}
 	}

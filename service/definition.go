@@ -264,7 +264,12 @@ type Access struct {
 
 // Limits are the bounds the lint holds the definition to.
 type Limits struct {
-	MaxChoices     int           // default 4
+	// MaxChoices bounds the subjects of a menu. Default 4. The keys for a person, to hear
+	// again and for deaf callers are not counted: other rules ask for them.
+	MaxChoices     int
 	MaxDepth       int           // default 2
 	SpeechToPerson time.Duration // default 45 s
+	// MaxNumbers bounds the numbers for the general public; those of a dedicated public
+	// (deaf, overseas …) are not counted. Default 3.
+	MaxNumbers int
 }

@@ -24,6 +24,7 @@ const (
 	DefaultMaxChoices  = 4
 	DefaultMaxDepth    = 2
 	DefaultSpeech      = 45 * time.Second
+	DefaultMaxNumbers  = 3
 )
 
 // ParseFile reads the definition in a file. See Parse.
@@ -231,6 +232,7 @@ func (r *reader) limits(o *object) {
 	r.def.Limits = Limits{
 		MaxChoices:     lo.integer("choices", DefaultMaxChoices, 1, 12),
 		MaxDepth:       lo.integer("depth", DefaultMaxDepth, 1, 9),
+		MaxNumbers:     lo.integer("numbers", DefaultMaxNumbers, 1, 100),
 		SpeechToPerson: lo.duration("speech_to_person", DefaultSpeech, time.Second, 10*time.Minute),
 	}
 	lo.close()

@@ -185,14 +185,14 @@ func (o *object) duration(key string, otherwise, least, most time.Duration) time
 		return otherwise
 	}
 	if v < least || v > most {
-		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %s", key, o.label, s), fmt.Sprintf("write a duration from %s to %s", short(least), short(most)))
+		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %s", key, o.label, s), fmt.Sprintf("write a duration from %s to %s", compact(least), compact(most)))
 		return otherwise
 	}
 	return v
 }
 
-// short writes a duration without its zero parts: "2m", not "2m0s".
-func short(d time.Duration) string {
+// compact writes a duration without its zero parts: "2m", not "2m0s".
+func compact(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

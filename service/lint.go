@@ -1,0 +1,297 @@
+package service
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"decroche/call"
+)
+
+// Severity says how sure a finding is.
+type Severity string
+
+const (
+	// Defect is against the guide.
+	Defect Severity = "error"
+	// Doubt needs a person to look: the definition does not tell enough.
+	Doubt Severity = "warning"
+)
+
+// Rule names a rule of the lint.
+type Rule string
+
+const (
+	RuleChoices   Rule = "choices"   // subjects per menu
+	RuleDepth     Rule = "depth"     // menus below menus
+	RuleSpeech    Rule = "speech"    // seconds before a person can be asked for
+	RulePerson    Rule = "person"    // a key reaches a person everywhere
+	RuleDeadEnd   Rule = "dead-end"  // every key and number leads somewhere
+	RuleClosed    Rule = "closed"    // what is said outside opening hours
+	RuleSaturated Rule = "saturated" // what is said when the queue is full
+	RuleFailed    Rule = "failed"    // what is said when nothing works
+	RuleAccess    Rule = "access"    // deaf and hard-of-hearing callers
+	RuleCost      Rule = "cost"      // surcharged numbers, dialled or said
+	RuleNumbers   Rule = "numbers"   // count of numbers
+	RuleLanguages Rule = "languages" // every prompt in every language
+	RuleAnnounce  Rule = "announce"  // the wait is told
+)
+
+// Finding is one thing the guide asks for that the definition does not do.
+type Finding struct {
+	Rule     Rule     `json:"rule"`
+	Row      int      `json:"row"` // of the table of what the guide asks, requirements.md
+	Severity Severity `json:"severity"`
+	Where    string   `json:"where"` // YAML path
+	File     string   `json:"file"`
+	Line     int      `json:"line"` // 0 when not known
+	What     string   `json:"what"`
+	Fix      string   `json:"fix"`
+}
+
+// Durations gives how long a prompt lasts in a language. Prompts that are not known
+// last nothing.
+type Durations func(prompt string, lang call.Lang) time.Duration
+
+// Lint holds a definition against the guide and returns the findings in the order of the
+// file. dur gives real durations of prompts; nil stands for EstimatedDuration.
+func Lint(d *Definition, dur func(prompt string, lang call.Lang) time.Duration) []Finding {
+	if dur == nil {
+		dur = d.EstimatedDuration
+	}
+	l := &linter{d: d, dur: dur}
+	l.numbers()
+	l.menus()
+	l.infos()
+	l.speech()
+	l.journeys()
+	l.access()
+	l.queues()
+	l.texts()
+	slices.SortStableFunc(l.found, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Where, b.Where), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.What, b.What))
+	})
+	return l.found
+}
+
+// charactersPerSecond is the pace of the Pico voice, measured on the demonstration's prompts.
+const charactersPerSecond = 14
+
+// EstimatedDuration is a prompt's length at the pace of the usual voice, for when
+// the sound itself is not at hand. A recording without text counts as nothing.
+func (d *Definition) EstimatedDuration(prompt string, lang call.Lang) time.Duration {
+	return time.Duration(utf8.RuneCountInString(d.Prompts[prompt][lang].Say)) * time.Second / charactersPerSecond
+}
+
+type linter struct {
+	d     *Definition
+	dur   Durations
+	found []Finding
+}
+
+func (l *linter) add(rule Rule, row int, severity Severity, where, what, fix string) {
+	l.found = append(l.found, Finding{
+		Rule: rule, Row: row, Severity: severity, Where: where, File: l.d.File,
+		Line: l.d.Position(where).Line, What: what, Fix: fix,
+	})
+}
+
+// limits are the definition's, with defaults for those not set.
+func (l *linter) limits() Limits {
+	lim := l.d.Limits
+	lim.MaxChoices = cmp.Or(lim.MaxChoices, DefaultMaxChoices)
+	lim.MaxDepth = cmp.Or(lim.MaxDepth, DefaultMaxDepth)
+	lim.SpeechToPerson = cmp.Or(lim.SpeechToPerson, DefaultSpeech)
+	lim.MaxNumbers = cmp.Or(lim.MaxNumbers, DefaultMaxNumbers)
+	return lim
+}
+
+func (l *linter) numbers() {
+	general := 0
+	for i, n := range l.d.Numbers {
+		where := fmt.Sprintf("numbers[%d]", i)
+		if n.Public == "general" || n.Public == "" {
+			general++
+		}
+		l.cost(n, where)
+		if n.Queue == "" && l.d.Menus[l.d.Entry.Menu] == nil {
+			l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("number %s leads to no menu and no queue", n.Number.Spoken()), `name the first menu in "entry", or give the number a "queue"`)
+		} else if n.Queue != "" && l.d.Queues[n.Queue] == nil {
+			l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("number %s leads to queue %q, which does not exist", n.Number.Spoken(), n.Queue), "name a queue that is defined")
+		}
+	}
+	if most := l.limits().MaxNumbers; general > most {
+		l.add(RuleNumbers, 1, Defect, "numbers", fmt.Sprintf("%d numbers for the general public, at most %d", general, most),
+			"keep few numbers, each with its use; mark those of a dedicated public with \"public\"")
+	}
+}
+
+// cost judges a number that callers dial.
+func (l *linter) cost(n Number, where string) {
+	kind := n.Number.Kind()
+	switch {
+	case kind.Surcharged() || n.Cost == "premium":
+		l.add(RuleCost, 1, Defect, where, fmt.Sprintf("number %s is surcharged (%s)", n.Number.Spoken(), kind), "use a number at the price of a call (01–05, 09, 0806–0809) or a free one (0800–0805)")
+	case kind == call.KindShortMayCost && n.Cost == "":
+		l.add(RuleCost, 1, Doubt, where, fmt.Sprintf("short number %s may be surcharged, nothing in it tells", n.Number.Spoken()), `say what it costs: "cost: free" or "cost: standard"`)
+	}
+}
+
+func (l *linter) menus() {
+	lim := l.limits()
+	for _, id := range keysOf(l.d.Menus) {
+		m, where := l.d.Menus[id], "menus."+id
+		subjects, person := 0, false
+		for _, key := range keysOf(m.Choices) {
+			c := m.Choices[key]
+			person = person || c.Person
+			if !c.Person && !c.Repeat && !c.Access {
+				subjects++
+			}
+			l.choice(m, c, fmt.Sprintf("%s.choices.%c", where, key))
+		}
+		if subjects > lim.MaxChoices {
+			l.add(RuleChoices, 3, Defect, where+".choices", fmt.Sprintf("menu %q offers %d subjects, at most %d", id, subjects, lim.MaxChoices), "group subjects, or let the agents sort them out")
+		}
+		if !person {
+			l.add(RulePerson, 3, Defect, where+".choices", fmt.Sprintf("no key of menu %q reaches a person", id), `give it one, such as "0: person", and say it in its prompt`)
+		}
+		if l.d.Queues[m.Queue] == nil {
+			l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("menu %q has no queue for callers who ask for a person or cannot choose", id), `write its "queue"`)
+		}
+	}
+	for _, deep := range l.tooDeep(lim.MaxDepth) {
+		l.add(RuleDepth, 3, Defect, "menus."+deep.id, fmt.Sprintf("menu %q is at level %d, at most %d (%s)", deep.id, len(deep.path), lim.MaxDepth, strings.Join(deep.path, " → ")), "lead to a queue from the menu above")
+	}
+}
+
+// choice looks for a key that leads nowhere.
+func (l *linter) choice(m *Menu, c Choice, where string) {
+	ok := c.Person || c.Repeat || l.d.Menus[c.Menu] != nil || l.d.Infos[c.Info] != nil || l.d.Queues[c.Queue] != nil
+	if !ok {
+		l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("key %c of menu %q leads nowhere", c.Key, m.ID), "lead it to a menu, an info, a queue or a person")
+	}
+	if ok && c.Repeat && len(m.Choices) == 1 {
+		l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("menu %q only repeats itself", m.ID), "give it keys that lead on")
+	}
+}
+
+type deepMenu struct {
+	id   string
+	path []string
+}
+
+// tooDeep finds the menus that are reached below the deepest level allowed, each with
+// its shortest path: one that is near by one way is not deep.
+func (l *linter) tooDeep(most int) (deep []deepMenu) {
+	path := map[string][]string{}
+	next := []string{l.d.Entry.Menu}
+	path[l.d.Entry.Menu] = next
+	for len(next) > 0 {
+		id := next[0]
+		next = next[1:]
+		m := l.d.Menus[id]
+		if m == nil {
+			continue
+		}
+		if len(path[id]) > most {
+			deep = append(deep, deepMenu{id, path[id]})
+		}
+		for _, key := range keysOf(m.Choices) {
+			if below := m.Choices[key].Menu; below != "" && path[below] == nil {
+				path[below] = append(slices.Clone(path[id]), below)
+				next = append(next, below)
+			}
+		}
+	}
+	return deep
+}
+
+func (l *linter) infos() {
+	for _, id := range keysOf(l.d.Infos) {
+		if l.d.Queues[l.d.Infos[id].Queue] == nil {
+			l.add(RulePerson, 4, Defect, "infos."+id, fmt.Sprintf("information %q does not end with the offer of a person", id), `write its "queue"`)
+		}
+	}
+}
+
+func (l *linter) journeys() {
+	for _, j := range []struct {
+		rule    Rule
+		journey Journey
+		when    string
+	}{
+		{RuleClosed, l.d.Closed, "when the line is closed"},
+		{RuleSaturated, l.d.Saturated, "when the queue is full"},
+		{RuleFailed, l.d.Failed, "when the service fails"},
+	} {
+		if len(j.journey.Prompts()) == 0 {
+			l.add(j.rule, 2, Defect, string(j.rule), "callers are told nothing "+j.when, fmt.Sprintf(`write "%s" with prompt, hours, other_means and callback`, j.rule))
+			continue
+		}
+		for _, part := range []struct{ key, prompt, what, fix string }{
+			{"prompt", j.journey.Prompt, "why there is no answer", "what happens"},
+			{"hours", j.journey.Hours, "when to call again", "the hours, or the best hours"},
+			{"other_means", j.journey.OtherMeans, "other means", "the website, the post, a France Services office …"},
+			{"callback", j.journey.Callback, "a way to be called back", "how to be called back"},
+		} {
+			if part.prompt == "" {
+				l.add(j.rule, 2, Defect, string(j.rule), fmt.Sprintf("callers are not told %s %s", part.what, j.when), fmt.Sprintf("write %q with a prompt that tells %s", part.key, part.fix))
+			}
+		}
+	}
+}
+
+func (l *linter) access() {
+	a := l.d.Access
+	if a.Prompt == "" {
+		l.add(RuleAccess, 11, Defect, "access", "nothing is said for deaf and hard-of-hearing callers", `write "access" with a prompt that tells how they are served`)
+	}
+	if a.Hours != nil && !sameHours(*a.Hours, l.d.Hours) {
+		l.add(RuleAccess, 11, Defect, "access.hours", "deaf and hard-of-hearing callers are not served at the hours of the line", `write "hours: same"`)
+	}
+	if a.Number != call.Withheld {
+		l.cost(Number{Number: a.Number, Cost: l.declaredCost(a.Number)}, "access.number")
+	}
+	first := l.d.Menus[l.d.Entry.Menu]
+	if first == nil {
+		return
+	}
+	for _, c := range first.Choices {
+		if c.Access {
+			return
+		}
+	}
+	l.add(RuleAccess, 11, Defect, "menus."+first.ID+".choices", "no key of the first menu is for deaf and hard-of-hearing callers", `give it one with "access: true", and say it in its prompt`)
+}
+
+func (l *linter) declaredCost(n call.Number) string {
+	number, _ := l.d.NumberFor(n)
+	return number.Cost
+}
+
+func sameHours(a, b Hours) bool {
+	for day := range a.Week {
+		if !slices.Equal(a.Week[day], b.Week[day]) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxAnnounce is the longest silence about the wait.
+const maxAnnounce = 2 * time.Minute
+
+func (l *linter) queues() {
+	for _, id := range keysOf(l.d.Queues) {
+		switch q := l.d.Queues[id]; {
+		case q.Announce <= 0:
+			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", fmt.Sprintf("queue %q does not tell its callers how long they wait", id), `write "announce: 30s"`)
+		case q.Announce > maxAnnounce:
+			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", fmt.Sprintf("queue %q tells the wait every %s only", id, compact(q.Announce)), `write "announce: 30s", at most 2m`)
+		}
+	}
+}
