@@ -197,7 +197,8 @@ func (c *Client) Play(ctx context.Context, channel string, p Play) (out Playback
 // StopPlayback ends a playback, the rest of its list too, at once. ErrNotFound: it ended.
 //
 // For an instant as a sound starts, after its PlaybackStarted, Asterisk says 500 "Could not stop
-// playback" and plays on. That answer alone is tried again, every 10 ms.
+// playback" and plays on. That answer alone is tried again, every 10 ms. A list that is stopped between
+// two sounds ends without PlaybackFinished: do not wait for it after a stop.
 func (c *Client) StopPlayback(ctx context.Context, id string) error {
 	var e *Error
 	for try := 0; ; try++ {
