@@ -4,7 +4,8 @@
 #   same mirrors this machine already installs from; espeak-ng, the fallback voice;
 #   sox, which reads the recordings operators bring.
 # It asks nothing, may be run again at any time, and leaves the machine's list of
-# sources as it is. Exit 0: a voice is ready. Exit 1: none is; the message says why.
+# sources as it is. Where Pico cannot be had it is asked for again a day later, or at
+# once with --again. Exit 0: a voice is ready. Exit 1: none is; the message says why.
 set -eu
 
 say() { printf 'voices: %s\n' "$*" >&2; }
@@ -27,8 +28,22 @@ if have espeak-ng && have sox && pico_works; then
 	exit 0
 fi
 
-have apt-get || die "this script installs with apt-get, which this machine lacks: install pico2wave (SVOX Pico) or espeak-ng, and sox, by its own means"
-[ "$(id -u)" = 0 ] || die "root is needed to install libttspico-utils, espeak-ng and sox: run it again with sudo"
+fallback="the prompts are spoken by espeak-ng, which is less pleasant to hear"
+tried="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/decroche/no-pico"
+spoken_already() { have espeak-ng && have sox; }
+
+if spoken_already && [ "${1-}" != --again ] && [ -n "$(find "$tried" -mtime -1 2>/dev/null)" ]; then
+	say "SVOX Pico could not be had within the last day: $fallback (ask again: speech/install-voices.sh --again)"
+	exit 0
+fi
+if ! have apt-get; then
+	if spoken_already; then say "SVOX Pico is missing, and apt-get too: $fallback"; exit 0; fi
+	die "this script installs with apt-get, which this machine lacks: install pico2wave (SVOX Pico) or espeak-ng, and sox, by its own means"
+fi
+if [ "$(id -u)" != 0 ]; then
+	if spoken_already; then say "SVOX Pico is missing, and root is needed to install it: $fallback"; exit 0; fi
+	die "root is needed to install libttspico-utils, espeak-ng and sox: run it again with sudo"
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -37,7 +52,7 @@ export DEBIAN_FRONTEND=noninteractive
 
 # apt runs apt-get with time-outs, keeps what it says, and shows it when it fails.
 apt() {
-	apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" >"$work/log" 2>&1 || {
+	apt-get -q -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=120 "$@" >"$work/log" 2>&1 || {
 		sed 's/^/voices:   /; s#//[^/@ ]*@#//#' "$work/log" | tail -n 12 >&2
 		return 1
 	}
@@ -46,7 +61,7 @@ apt() {
 # known says whether apt has a version of the package to install.
 known() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }
 
-if ! { have espeak-ng && have sox; }; then
+if ! spoken_already; then
 	if ! { known espeak-ng && known sox; }; then
 		say "reading the lists of packages …"
 		apt update || die "the lists of packages cannot be read: check the network and /etc/apt/sources.list*"
@@ -105,7 +120,8 @@ if ! pico_works; then
 		exit 0
 	fi
 	have espeak-ng || die "no voice could be installed"
-	say "SVOX Pico cannot be had from this machine's mirrors: the prompts are spoken by espeak-ng, which is less pleasant to hear; a later run of this script tries again"
+	if mkdir -p "$(dirname "$tried")" 2>/dev/null; then : >"$tried" || true; fi
+	say "SVOX Pico cannot be had from this machine's mirrors: $fallback"
 	exit 0
 fi
 say "ready: SVOX Pico, espeak-ng and sox are installed"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 )
 
@@ -193,9 +194,8 @@ func resample(x []float64, from, to int) []float64 {
 	g := gcd(from, to)
 	up, down := to/g, from/g
 	low := float64(min(from, to))
-	cut := 0.465 * low / float64(from) // cycles per input sample
 	half := int(math.Ceil(26 * float64(from) / low))
-	phases := kernels(up, half, cut)
+	phases := kernels(up, half, 0.465*low/float64(from)) // cycles per input sample
 	out := make([]float64, (len(x)*up+down-1)/down)
 	for n := range out {
 		at := n * down
@@ -211,8 +211,26 @@ func resample(x []float64, from, to int) []float64 {
 	return out
 }
 
-// kernels gives, for each fraction of an input sample, the taps from -half to +half.
+// kernelCache keeps the kernels of the rates that come up again and again.
+var kernelCache sync.Map // kernelKey to [][]float64
+
+type kernelKey struct {
+	up, half int
+	cut      float64
+}
+
 func kernels(up, half int, cut float64) [][]float64 {
+	k := kernelKey{up, half, cut}
+	if known, ok := kernelCache.Load(k); ok {
+		return known.([][]float64)
+	}
+	made := makeKernels(up, half, cut)
+	kernelCache.Store(k, made)
+	return made
+}
+
+// makeKernels gives, for each fraction of an input sample, the taps from -half to +half.
+func makeKernels(up, half int, cut float64) [][]float64 {
 	const beta = 5.65 // about 60 dB
 	phases := make([][]float64, up)
 	for p := range phases {

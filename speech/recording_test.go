@@ -19,7 +19,8 @@ func TestRecordingIsLevelledAndCoded(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "sox", path, flac).CombinedOutput(); err != nil {
 		t.Fatalf("sox: %v: %s", err, out)
 	}
-	for _, p := range []string{path, flac} {
+	odd := writeWAV(t, 44101, 1, resample(quiet, 44100, 44100))
+	for _, p := range []string{path, flac, odd} {
 		s, err := l.Recording(t.Context(), "welcome", "fr", p)
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +146,7 @@ func stubs(t *testing.T, real string, ours map[string]string) string {
 }
 
 func TestInstallScriptSaysWhatItDidOrWhyNot(t *testing.T) {
-	const tools = "sh mktemp rm awk sed tail grep chmod cat head"
+	const tools = "sh mktemp rm awk sed tail grep chmod cat find mkdir dirname"
 	aptWithoutPico := `case "$*" in *indextargets*) ;; *libttspico*) echo "E: Unable to locate package" >&2; exit 100;; esac`
 	for name, c := range map[string]struct {
 		bin  string
@@ -164,9 +165,12 @@ func TestInstallScriptSaysWhatItDidOrWhyNot(t *testing.T) {
 		"all there": {stubs(t, tools, map[string]string{
 			"espeak-ng": "exit 0", "sox": "exit 0", "pico2wave": `echo x >"$4"`,
 		}), 0, "ready: SVOX Pico"},
+		"no root, and espeak-ng is there": {stubs(t, tools, map[string]string{
+			"id": "echo 1000", "espeak-ng": "exit 0", "sox": "exit 0", "apt-get": "exit 9",
+		}), 0, "root is needed"},
 	} {
 		cmd := exec.CommandContext(t.Context(), "/bin/sh", "./install-voices.sh")
-		cmd.Env = []string{"PATH=" + c.bin}
+		cmd.Env = []string{"PATH=" + c.bin, "HOME=" + t.TempDir()}
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil {
 			t.Fatal(err)
@@ -174,5 +178,27 @@ func TestInstallScriptSaysWhatItDidOrWhyNot(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != c.exit || !strings.Contains(string(out), c.says) {
 			t.Errorf("%s: exit %d, want %d, and %q in:\n%s", name, code, c.exit, c.says, out)
 		}
+	}
+}
+
+func TestInstallScriptDoesNotAskForPicoAtEveryStart(t *testing.T) {
+	asked := filepath.Join(t.TempDir(), "asked")
+	bin := stubs(t, "sh mktemp rm awk sed tail grep chmod cat find mkdir dirname", map[string]string{
+		"id": "echo 0", "espeak-ng": "exit 0", "sox": "exit 0", "apt-cache": "exit 0",
+		"apt-get": "echo x >>" + asked + "; exit 100",
+	})
+	home := t.TempDir()
+	run := func(args ...string) int {
+		_ = os.Remove(asked)
+		cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"./install-voices.sh"}, args...)...)
+		cmd.Env = []string{"PATH=" + bin, "HOME=" + home}
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "espeak-ng") {
+			t.Fatalf("%v:\n%s", err, out)
+		}
+		calls, _ := os.ReadFile(asked)
+		return len(calls)
+	}
+	if first, second, again := run(), run(), run("--again"); first == 0 || second != 0 || again == 0 {
+		t.Errorf("apt-get was asked %d, %d and %d times", first, second, again)
 	}
 }

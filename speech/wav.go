@@ -39,6 +39,10 @@ func parseWAV(data []byte) (pcm, error) {
 			if rate < 4000 || rate > 384000 {
 				return pcm{}, fmt.Errorf("the WAV file says %d samples a second, which cannot be right", rate)
 			}
+			// Rates that share little with ours would need huge kernels: sox has a way.
+			if wideRate/gcd(rate, wideRate) > 640 || rate > 192000 {
+				return pcm{}, errWAVForm
+			}
 		case "data":
 			if rate == 0 {
 				return pcm{}, errWAVForm
