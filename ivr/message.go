@@ -26,8 +26,8 @@ type Message struct {
 	Text map[call.Lang]string
 	// Queue is the queue whose callers hear it, "" for all.
 	Queue string
-	// Replace says that the message takes the place of the rest of the journey's entry
-	// messages; otherwise it is added to them.
+	// Replace says that the message takes the place of the journey: who calls now hears it
+	// and is let go. Callers who wait already hear it and keep their place.
 	Replace bool
 	// From and Until bound the message: From ≤ now < Until. Until is never zero.
 	From, Until time.Time
@@ -78,3 +78,6 @@ func (m Message) Validate(now time.Time) error {
 	}
 	return errors.Join(errs...)
 }
+
+// SoundName is what logs, journals and tests call the message's sound.
+func (m Message) SoundName() string { return fmt.Sprintf("message:%d", m.ID) }

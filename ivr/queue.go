@@ -34,7 +34,13 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 		return "", err
 	}
 	v.place = place
-	defer place.Leave()
+	defer func() {
+		if cause := context.Cause(ctx); errors.Is(cause, call.ErrDetach) || errors.Is(cause, call.ErrFenced) {
+			place.Withdraw() // the caller still waits, for the next controller
+			return
+		}
+		place.Leave()
+	}()
 	if err := c.Hold(ctx); err != nil {
 		return "", err
 	}
@@ -152,6 +158,7 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit) (string, er
 // ring rings the agent and whispers to the agent who calls, before the two can hear each other.
 func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Reservation, rules *service.Queue) rung {
 	agent := r.Agent().ID
+	r.Ringing()
 	j.note(c, call.EventRinging, "agent", agent)
 	leg, err := c.Ring(ctx, call.Ring{Agent: agent, Timeout: rules.RingTimeout, Show: c.Info().From, Name: rules.ID})
 	if err != nil {

@@ -58,7 +58,7 @@ func (j *Journey) resumeTalk(ctx context.Context, c call.Call, v *Visit) (gone b
 	j.note(c, call.EventResumed, "agent", v.Leg.Agent)
 	v.reservation, err = j.Floor.ResumeTalk(routing.Caller{
 		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: true,
-	}, v.leg.Agent(), v.Connected)
+	}, v.leg.Agent())
 	return false, err
 }
 

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"decroche/call"
+	"decroche/metrics"
+	"decroche/phone"
+	"decroche/routing"
+	"decroche/store"
+)
+
+// accounts are the agents' SIP accounts; their passwords are made at the first start.
+func (s *server) accounts() []phone.Account {
+	var list []phone.Account
+	for _, a := range *s.roster.Load() {
+		password, err := s.c.secret(filepath.Join("agents", string(a.ID)))
+		if err != nil {
+			s.log.Error("an agent's phone has no account", "agent", a.ID, "err", err)
+			continue
+		}
+		list = append(list, phone.Account{ID: a.ID, Name: a.Name, Password: password})
+	}
+	return list
+}
+
+// starCodes are dialled on an agent's phone. Each answers with what is so now.
+var starCodes = map[string]struct {
+	state  routing.AgentState
+	prompt string
+}{
+	"*10": {routing.Available, "agent.available"},
+	"*11": {routing.Paused, "agent.paused"},
+	"*12": {routing.WrapUpDone, "agent.wrapup-done"},
+	"*13": {routing.SignedOut, "agent.signed-out"},
+	"*14": {"", ""}, // tells the state
+}
+
+// code obeys a star code.
+func (s *server) code(ctx context.Context, id call.AgentID, code string) []call.Sound {
+	prompt := "agent.refused-code"
+	if c, ok := starCodes[code]; ok {
+		prompt = c.prompt
+		if c.state == "" {
+			prompt = s.statePrompt(id)
+		} else if _, err := s.floor.SetState(id, c.state, "phone"); err != nil {
+			s.log.Info("a star code changed nothing", "agent", id, "code", code, "why", err)
+			prompt = s.statePrompt(id)
+		}
+	}
+	sound, err := s.lib.System(ctx, prompt, s.def.Load().Languages[0])
+	if err != nil {
+		s.log.Error("an agent cannot be told", "prompt", prompt, "err", err)
+		return nil
+	}
+	return []call.Sound{sound}
+}
+
+// statePrompt names the prompt that tells an agent's state.
+func (s *server) statePrompt(id call.AgentID) string {
+	for _, a := range s.floor.Agents() {
+		if a.ID != id {
+			continue
+		}
+		switch a.State {
+		case routing.Available, routing.Reserved:
+			return "agent.state.available"
+		case routing.Paused:
+			return "agent.state.paused"
+		case routing.Ringing:
+			return "agent.state.ringing"
+		case routing.Talking:
+			return "agent.state.talking"
+		case routing.WrapUp:
+			return "agent.state.wrapup"
+		case routing.SetAside:
+			return "agent.state.set-aside"
+		}
+	}
+	return "agent.state.signed-out"
+}
+
+// consult reserves the colleague an agent calls.
+func (s *server) consult(from, to call.AgentID) (func(), error) {
+	release, ok := s.floor.ReserveAgent(to)
+	if !ok {
+		return nil, fmt.Errorf("agent %s is not available", to)
+	}
+	return release, nil
+}
+
+// restoreAgents gives the agents the state they had before the restart.
+func (s *server) restoreAgents(ctx context.Context) error {
+	rows, err := s.db.AgentStates(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		st := routing.AgentStatus{State: routing.AgentState(r.State), Reason: r.Reason, Since: r.Since}
+		if err := s.floor.Restore(r.ID, st); err != nil && !errors.Is(err, routing.ErrUnknownAgent) {
+			s.log.Warn("an agent's state was not restored", "agent", r.ID, "err", err)
+		}
+	}
+	return nil
+}
+
+// stateKeeper saves agents' states behind the floor: the last of each agent, so that a
+// slow database holds up nobody.
+type stateKeeper struct {
+	db  *store.DB
+	log *slog.Logger
+
+	mu   sync.Mutex
+	last map[call.AgentID]store.AgentState
+	wake chan struct{}
+}
+
+func newStateKeeper(db *store.DB, log *slog.Logger) *stateKeeper {
+	return &stateKeeper{db: db, log: log, last: map[call.AgentID]store.AgentState{}, wake: make(chan struct{}, 1)}
+}
+
+func (k *stateKeeper) keep(st routing.AgentStatus) {
+	k.mu.Lock()
+	k.last[st.ID] = store.AgentState{ID: st.ID, State: string(st.State), Reason: st.Reason, Since: st.Since}
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until ctx ends, and once more then.
+func (k *stateKeeper) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+			defer cancel()
+			k.write(ctx)
+			return
+		case <-k.wake:
+			k.write(ctx)
+		}
+	}
+}
+
+func (k *stateKeeper) write(ctx context.Context) {
+	k.mu.Lock()
+	rows := k.last
+	k.last = map[call.AgentID]store.AgentState{}
+	k.mu.Unlock()
+	for id, row := range rows {
+		if err := k.db.PutAgentState(ctx, row); err != nil {
+			k.log.Warn("an agent's state could not be saved; it is tried again with the next change", "agent", id, "err", err)
+			k.mu.Lock()
+			if _, newer := k.last[id]; !newer {
+				k.last[id] = row
+			}
+			k.mu.Unlock()
+		}
+	}
+}
+
+// gauges are the live figures.
+func (s *server) gauges() []metrics.Gauge {
+	perQueue := func(read func(routing.QueueStatus) float64) func(func(float64, ...string)) {
+		return func(emit func(float64, ...string)) {
+			for _, q := range s.floor.Queues() {
+				emit(read(q), q.ID)
+			}
+		}
+	}
+	queue := []string{"queue"}
+	return []metrics.Gauge{
+		{Name: "decroche_waiting", Help: "Callers waiting.", Labels: queue, Read: perQueue(func(q routing.QueueStatus) float64 { return float64(q.Waiting) })},
+		{Name: "decroche_longest_wait_seconds", Help: "Longest wait of those waiting.", Labels: queue, Read: perQueue(func(q routing.QueueStatus) float64 { return q.LongestWait.Seconds() })},
+		{Name: "decroche_estimated_wait_seconds", Help: "Estimated wait of who would join now.", Labels: queue, Read: perQueue(func(q routing.QueueStatus) float64 { return q.Estimate.Point.Seconds() })},
+		{Name: "decroche_agents", Help: "Agents by state.", Labels: []string{"state"}, Read: func(emit func(float64, ...string)) {
+			n := map[routing.AgentState]int{}
+			for _, a := range s.floor.Agents() {
+				n[a.State]++
+			}
+			for st, count := range n {
+				emit(float64(count), string(st))
+			}
+		}},
+		{Name: "decroche_lines", Help: "Callers on the line.", Read: func(emit func(float64, ...string)) { emit(float64(s.x.Lines())) }},
+		{Name: "decroche_ready", Help: "1 when calls can be taken.", Read: func(emit func(float64, ...string)) {
+			v := 0.0
+			if s.ready() == nil {
+				v = 1
+			}
+			emit(v)
+		}},
+		{Name: "decroche_ari_events_total", Help: "Events read from Asterisk, by fate.", Labels: []string{"fate"}, Counter: true, Read: func(emit func(float64, ...string)) {
+			st := s.ari.Stats()
+			emit(float64(st.Received), "received")
+			emit(float64(st.Unknown), "unknown")
+			emit(float64(st.Malformed), "malformed")
+			emit(float64(st.Overflowed), "overflowed")
+			emit(float64(st.Reconnects), "reconnects")
+		}},
+	}
+}

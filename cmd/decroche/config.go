@@ -1,0 +1,252 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	asteriskconfig "decroche/asterisk-config"
+	"decroche/call"
+	"decroche/routing"
+)
+
+// config is a deployment: one node with its Asterisk, trunks and agents. Its file is
+// documented in docs/deployment.md.
+type config struct {
+	Node    string `yaml:"node"`
+	Data    string `yaml:"data"`
+	Service string `yaml:"service"`
+	// Sounds holds the rendered prompts; default: below Data. Several nodes may share it.
+	Sounds string `yaml:"sounds"`
+	// Database is "sqlite:PATH" or "postgres://…"; the password of the latter comes from a file.
+	Database             string `yaml:"database"`
+	DatabasePasswordFile string `yaml:"database_password_file"`
+
+	SIP struct {
+		Bind    string `yaml:"bind"`
+		Port    int    `yaml:"port"`
+		RTPFrom int    `yaml:"rtp_from"`
+		RTPTo   int    `yaml:"rtp_to"`
+	} `yaml:"sip"`
+	ARI struct {
+		Bind string `yaml:"bind"`
+		Host string `yaml:"host"` // where the controller finds it; default: bind
+		Port int    `yaml:"port"`
+	} `yaml:"ari"`
+	Web struct {
+		Listen string `yaml:"listen"`
+	} `yaml:"web"`
+	// HoldLimit is how many seconds the dialplan keeps a caller while no controller is there.
+	HoldLimit int `yaml:"hold_limit"`
+
+	Speech struct {
+		Engine     string   `yaml:"engine"`
+		Command    []string `yaml:"command"`
+		Recordings string   `yaml:"recordings"`
+	} `yaml:"speech"`
+
+	Trunks []trunk `yaml:"trunks"`
+	Agents []agent `yaml:"agents"`
+
+	file string
+}
+
+type trunk struct {
+	Name         string   `yaml:"name"`
+	Match        []string `yaml:"match"`
+	Server       string   `yaml:"server"`
+	Register     bool     `yaml:"register"`
+	Username     string   `yaml:"username"`
+	PasswordFile string   `yaml:"password_file"`
+	Domain       string   `yaml:"domain"`
+	Codecs       []string `yaml:"codecs"`
+}
+
+type agent struct {
+	ID        call.AgentID   `yaml:"id"`
+	Name      string         `yaml:"name"`
+	Team      string         `yaml:"team"`
+	Skills    map[string]int `yaml:"skills"`
+	Languages []call.Lang    `yaml:"languages"`
+}
+
+// defaults are those of the demonstration: everything on loopback.
+func defaults() config {
+	var c config
+	c.Node = "n1"
+	c.Data = "/var/lib/decroche"
+	c.SIP.Bind, c.SIP.Port, c.SIP.RTPFrom, c.SIP.RTPTo = "127.0.0.1", 5060, 20000, 20999
+	c.ARI.Bind, c.ARI.Port = "127.0.0.1", 8088
+	c.Web.Listen = "127.0.0.1:8080"
+	c.HoldLimit = 180
+	return c
+}
+
+// load reads the deployment's configuration. Without a file it is the demonstration's.
+func (e *env) load() (*config, error) {
+	c := defaults()
+	c.file = e.Config
+	if c.file == "" {
+		c.file = "demo/decroche.yaml"
+		if _, err := os.Stat(c.file); err != nil {
+			return nil, errors.New("no configuration: start decroche in its folder to run the demonstration, or name a file with --config (docs/deployment.md)")
+		}
+	}
+	raw, err := os.ReadFile(c.file)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(raw, &c, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("configuration %s: %s", c.file, yaml.FormatError(err, false, true))
+	}
+	if e.Data != "" {
+		c.Data = e.Data
+	}
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return nil, err
+	}
+	base := filepath.Dir(c.file)
+	c.Service = below(base, c.Service)
+	c.Sounds = below(base, c.Sounds)
+	c.Speech.Recordings = below(base, c.Speech.Recordings)
+	c.DatabasePasswordFile = below(base, c.DatabasePasswordFile)
+	for i := range c.Trunks {
+		c.Trunks[i].PasswordFile = below(base, c.Trunks[i].PasswordFile)
+	}
+	if c.Database == "" {
+		c.Database = "sqlite:" + filepath.Join(c.Data, "decroche.db")
+	}
+	if c.ARI.Host == "" {
+		c.ARI.Host = c.ARI.Bind
+	}
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("configuration %s:\n%w", c.file, err)
+	}
+	return &c, nil
+}
+
+func below(base, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
+}
+
+func (c *config) validate() error {
+	var errs []error
+	say := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Service == "" {
+		say("service: name the file of the service definition")
+	}
+	if strings.Trim(c.Node, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || c.Node == "" {
+		say("node: %q: use small letters, digits and dashes", c.Node)
+	}
+	for name, ip := range map[string]string{"sip.bind": c.SIP.Bind, "ari.bind": c.ARI.Bind} {
+		if net.ParseIP(ip) == nil {
+			say("%s: %q is not an address", name, ip)
+		}
+	}
+	for name, port := range map[string]int{"sip.port": c.SIP.Port, "ari.port": c.ARI.Port} {
+		if port < 1 || port > 65535 {
+			say("%s: %d is not a port (1-65535)", name, port)
+		}
+	}
+	if _, _, err := net.SplitHostPort(c.Web.Listen); err != nil {
+		say("web.listen: %q: write an address and a port, such as 127.0.0.1:8080", c.Web.Listen)
+	}
+	for _, a := range c.Agents {
+		if len(a.ID) < 3 || strings.Trim(string(a.ID), "0123456789") != "" {
+			say("agent %q: an id is the number of the agent's phone, three digits or more", a.ID)
+		}
+		if strings.ContainsAny(a.Name, "\"<>\r\n") {
+			say("agent %s: the name must not hold quotes, angle brackets or line breaks", a.ID)
+		}
+	}
+	if err := routing.CheckRoster(c.roster()); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *config) roster() []routing.Agent {
+	list := make([]routing.Agent, len(c.Agents))
+	for i, a := range c.Agents {
+		list[i] = routing.Agent{ID: a.ID, Name: a.Name, Team: a.Team, Skills: a.Skills, Languages: a.Languages}
+	}
+	return list
+}
+
+func (c *config) app() string    { return "decroche-" + c.Node }
+func (c *config) sounds() string { return filepath.Join(c.Data, "sounds") }
+func (c *config) music() string  { return filepath.Join(c.Data, "music") }
+func (c *config) ariURL() string {
+	return fmt.Sprintf("http://%s/ari", net.JoinHostPort(c.ARI.Host, fmt.Sprint(c.ARI.Port)))
+}
+func (c *config) secretDir() string { return filepath.Join(c.Data, "secrets") }
+
+// secret reads a secret of the data folder; the first to ask makes it. The file is 0600.
+func (c *config) secret(name string) (string, error) {
+	path := filepath.Join(c.secretDir(), name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("make the folder of secrets: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return "", fmt.Errorf("make the secret %s: %w", name, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(rand.Text() + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("make the secret %s: %w", name, err)
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, os.ErrExist) { // two processes make one
+		return "", fmt.Errorf("make the secret %s: %w", name, err)
+	}
+	return readSecret(path)
+}
+
+func readSecret(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read a secret: %w", err)
+	}
+	text := strings.TrimSpace(string(raw))
+	if text == "" {
+		return "", fmt.Errorf("the secret in %s is empty: remove the file to have it made again", path)
+	}
+	return text, nil
+}
+
+// asterisk is the configuration Asterisk is rendered with.
+func (c *config) asterisk(a asteriskconfig.Asterisk) (asteriskconfig.Config, error) {
+	password, err := c.secret("ari-password")
+	if err != nil {
+		return asteriskconfig.Config{}, err
+	}
+	out := asteriskconfig.Config{
+		Dir: filepath.Join(c.Data, "asterisk"), Node: c.Node,
+		SIPBind: c.SIP.Bind, SIPPort: c.SIP.Port, RTPFrom: c.SIP.RTPFrom, RTPTo: c.SIP.RTPTo,
+		ARIBind: c.ARI.Bind, ARIPort: c.ARI.Port, ARIUser: "decroche", ARIPassword: password,
+		App: c.app(), Sounds: c.sounds(), Music: c.music(), HoldLimit: c.HoldLimit,
+		Modules: a.Modules, Documentation: a.Documentation,
+	}
+	for _, t := range c.Trunks {
+		at := asteriskconfig.Trunk{
+			Name: t.Name, Match: t.Match, Server: t.Server, Register: t.Register,
+			Username: t.Username, Domain: t.Domain, Codecs: t.Codecs,
+		}
+		if t.PasswordFile != "" {
+			if at.Password, err = readSecret(t.PasswordFile); err != nil {
+				return out, fmt.Errorf("trunk %q: %w", t.Name, err)
+			}
+		}
+		out.Trunks = append(out.Trunks, at)
+	}
+	return out, out.Validate()
+}

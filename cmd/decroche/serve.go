@@ -1,0 +1,436 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"decroche/ari"
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/metrics"
+	"decroche/phone"
+	"decroche/routing"
+	"decroche/routing/wait"
+	"decroche/service"
+	"decroche/speech"
+	"decroche/store"
+	"decroche/web/api"
+)
+
+type serveCmd struct{}
+
+// Run is the controller alone: Asterisk runs elsewhere and may come and go.
+func (serveCmd) Run(e *env) error {
+	c, err := e.load()
+	if err != nil {
+		return err
+	}
+	s, err := newServer(e, c)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.run(e.ctx, func() { fmt.Fprintln(e.stdout, c.readyLine()) })
+}
+
+// readyLine tells where a call can be placed.
+func (c *config) readyLine() string {
+	def, err := service.ParseFile(c.Service)
+	number := "+33199003939"
+	if err == nil && len(def.Numbers) > 0 {
+		number = string(def.Numbers[0].Number)
+	}
+	return fmt.Sprintf("ready sip:%s@%s web http://%s", number, net.JoinHostPort(c.SIP.Bind, fmt.Sprint(c.SIP.Port)), c.Web.Listen)
+}
+
+// server is one controller: everything that lives as long as the process.
+type server struct {
+	c       *config
+	log     *slog.Logger
+	db      *store.DB
+	epoch   int64
+	lib     *speech.Library
+	def     atomic.Pointer[service.Definition]
+	roster  atomic.Pointer[[]agent]
+	floor   *routing.Floor
+	waits   *wait.Estimator
+	board   *ivr.Board
+	live    *metrics.Live
+	ari     *ari.Client
+	x       *phone.Exchange
+	journey *ivr.Journey
+	states  *stateKeeper
+	http    *http.Server
+	reloads sync.Mutex
+	load    func() (*config, error)
+}
+
+// newServer opens and checks everything; nothing is heard or answered yet.
+func newServer(e *env, c *config) (_ *server, err error) {
+	s := &server{c: c, log: slog.Default(), load: e.load}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := c.makeFolders(); err != nil {
+		return nil, err
+	}
+	ctx := e.ctx
+	def, err := service.ParseFile(c.Service)
+	if err != nil {
+		return nil, err
+	}
+	s.def.Store(def)
+	s.roster.Store(&c.Agents)
+	if s.lib, err = speech.Open(speech.Options{
+		Dir: c.sounds(), Recordings: c.Speech.Recordings, Engine: c.Speech.Engine, Command: c.Speech.Command,
+		Log: s.log, Langs: def.Languages,
+	}); err != nil {
+		return nil, err
+	}
+	if err := s.render(ctx, def); err != nil {
+		return nil, err
+	}
+	if s.db, err = store.Open(ctx, store.Options{
+		URL: c.Database, PasswordFile: c.DatabasePasswordFile, DataDir: c.Data, Log: s.log,
+	}); err != nil {
+		return nil, err
+	}
+	if s.epoch, err = s.db.AcquireEpoch(ctx, c.Node); err != nil {
+		return nil, err
+	}
+	if err := s.assemble(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// assemble makes the parts and ties them together.
+func (s *server) assemble(ctx context.Context) error {
+	c, def := s.c, s.def.Load()
+	s.waits = wait.New(wait.Options{})
+	s.setDefaults(def)
+	if err := s.recallWaits(ctx); err != nil {
+		s.log.Warn("what was learned about waits could not be read; learning begins anew", "err", err)
+	}
+	s.live = metrics.NewLive(s.db.Journal(), s.gauges()...)
+	s.floor = routing.NewFloor(routing.Options{Log: s.log, Estimator: s.waits, Journal: s.live})
+	s.floor.SetQueues(def.Queues)
+	s.floor.SetRoster(c.roster())
+	if err := s.restoreAgents(ctx); err != nil {
+		return err
+	}
+	s.states = newStateKeeper(s.db, s.log)
+	s.floor.OnAgentState(s.states.keep)
+	s.board = ivr.NewBoard(s.db.Active)
+	if err := s.board.Refresh(ctx); err != nil {
+		return err
+	}
+	password, err := c.secret("ari-password")
+	if err != nil {
+		return err
+	}
+	s.ari = ari.New(ari.Config{
+		URL: c.ariURL(), App: c.app(), Username: "decroche", Password: password, Log: s.log,
+		EventFilterDisallow: unusedEvents,
+	})
+	s.journey = &ivr.Journey{
+		Service: s.def.Load, Floor: s.floor, Voice: voice{s.lib, s}, News: s.board, Journal: s.live, Log: s.log,
+	}
+	s.x = phone.New(phone.Options{
+		ARI: s.ari, App: c.app(), Log: s.log, Checkpoints: s.db.Checkpoints(),
+		Drive: s.drive, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts,
+	})
+	token, err := c.secret("api-token")
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler: (&api.Server{
+			Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
+			HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
+			Zone:     func() *time.Location { return s.def.Load().Location },
+			Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
+		}).Handler(),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+	}
+	return nil
+}
+
+// unusedEvents are those of Asterisk's events that would be read and thrown away.
+var unusedEvents = []string{
+	"ChannelVarset", "ChannelDialplan", "ChannelCallerId", "ChannelConnectedLine", "ChannelCreated", "ChannelUserevent",
+	"ChannelStateChange", "ChannelHangupRequest", "ChannelEnteredBridge", "ChannelLeftBridge", "ChannelTalkingStarted",
+	"ChannelTalkingFinished", "ChannelToneDetected", "BridgeCreated", "BridgeDestroyed", "BridgeMerged", "BridgeVideoSourceChanged",
+	"BridgeBlindTransfer", "BridgeAttendedTransfer", "PlaybackStarted", "Dial", "DeviceStateChanged", "EndpointStateChange",
+	"PeerStatusChange", "ContactStatusChange", "RecordingStarted", "RecordingFinished", "RecordingFailed", "TextMessageReceived",
+}
+
+// run serves until ctx ends. ready is called once, when the first call can be placed.
+func (s *server) run(ctx context.Context, ready func()) error {
+	listener, err := net.Listen("tcp", s.c.Web.Listen)
+	if err != nil {
+		return fmt.Errorf("serve the web on %s: %w: another program has the port; stop that one, or set web.listen in %s", s.c.Web.Listen, err, s.c.file)
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	s.live.Append(call.NewEvent("", call.EventController, map[string]any{"what": "started", "epoch": s.epoch}))
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.x.Run(ctx) })
+	g.Go(func() error {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the web: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		return s.http.Shutdown(bounded)
+	})
+	g.Go(func() error {
+		s.board.Run(ctx, func(err error) { s.log.Warn("the board of messages is not fresh", "err", err) })
+		return nil
+	})
+	g.Go(func() error { s.states.run(ctx); return nil })
+	g.Go(func() error { return s.housekeep(ctx, hup) })
+	g.Go(func() error { return s.sayReady(ctx, ready) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// housekeep obeys SIGHUP, stops when another controller took over, and keeps what was learned.
+func (s *server) housekeep(ctx context.Context, hup <-chan os.Signal) error {
+	tick := time.NewTicker(30 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.keepWaits(context.WithoutCancel(ctx))
+			return nil
+		case <-s.db.Fenced():
+			s.x.Fence()
+			return fmt.Errorf("another controller has taken node %q: %w", s.c.Node, call.ErrFenced)
+		case <-tick.C:
+			s.keepWaits(ctx)
+		case <-hup:
+			if said, err := s.reload(ctx); err != nil {
+				s.log.Error("the service definition was not taken; the old one stays", "err", err)
+			} else {
+				s.log.Info(said)
+			}
+		}
+	}
+}
+
+// sayReady waits for the first call to be possible, and says why not meanwhile.
+func (s *server) sayReady(ctx context.Context, ready func()) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			err := s.ready()
+			if err == nil {
+				ready()
+				return nil
+			}
+			if n%200 == 0 {
+				s.log.Warn("not ready yet", "why", err)
+			}
+		}
+	}
+}
+
+// ready says what keeps the line from taking calls.
+func (s *server) ready() error {
+	var errs []error
+	if !s.x.Ready() {
+		errs = append(errs, fmt.Errorf("no Asterisk at %s yet", s.c.ariURL()))
+	}
+	if err := s.db.Healthy(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// close ends what newServer opened, in the reverse order.
+func (s *server) close() {
+	if s.floor != nil {
+		s.floor.Close()
+	}
+	if s.ari != nil {
+		s.ari.Close()
+	}
+	if s.db != nil {
+		if err := s.db.Close(); err != nil {
+			s.log.Error("the database was not closed in good order", "err", err)
+		}
+	}
+}
+
+// drive takes one call through the journey, from its checkpoint if there is one.
+func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint) {
+	info := c.Info()
+	step, visit := ivr.StepGreet, new(ivr.Visit)
+	if cp != nil {
+		if err := json.Unmarshal(cp.State, visit); err != nil {
+			s.log.Error("a checkpoint cannot be read; the call begins anew", "call", info.ID, "err", err)
+			visit = new(ivr.Visit)
+		} else {
+			step = cp.Step
+		}
+		s.live.Append(call.NewEvent(info.ID, call.EventResumed, map[string]any{"step": step}))
+	} else {
+		s.live.Append(call.NewEvent(info.ID, call.EventArrived, map[string]any{
+			"from": string(info.From), "to": string(info.To), "trunk": info.Trunk,
+			"withheld": info.From == call.Withheld, "held_by_dialplan_ms": info.HeldByDialplan.Milliseconds(),
+		}))
+		s.log.Info("call came in", "call", info.ID, "from", info.From, "to", info.To, "trunk", info.Trunk)
+	}
+	if _, err := s.runner().Run(ctx, c, step, visit); err != nil {
+		s.log.Info("a call is left in place", "call", info.ID, "why", err)
+	}
+}
+
+func (s *server) runner() *call.Runner[ivr.Visit] {
+	return &call.Runner[ivr.Visit]{
+		Steps: s.journey.Steps(), Excuse: ivr.StepSorry, Ended: s.journey.Ended,
+		Checkpoints: s.db.Checkpoints(), Journal: s.live, Epoch: s.epoch, Log: s.log,
+	}
+}
+
+// gone closes a call whose caller left while no controller was there.
+func (s *server) gone(ctx context.Context, cp call.Checkpoint) {
+	visit := new(ivr.Visit)
+	if err := json.Unmarshal(cp.State, visit); err != nil {
+		s.log.Warn("the checkpoint of a call that is over cannot be read", "call", cp.Call, "err", err)
+	}
+	end := s.journey.Ended(visit, cp.Step, call.ErrHangup)
+	end.Reason = call.ReasonControllerDown
+	s.live.Append(call.NewEvent(cp.Call, call.EventEnded, end))
+	if err := s.db.Checkpoints().Delete(ctx, cp.Call); err != nil {
+		s.log.Warn("could not forget the checkpoint of a call that is over", "call", cp.Call, "err", err)
+	}
+	s.log.Info("a caller left while no controller was there", "call", cp.Call, "step", cp.Step)
+}
+
+// reload takes the service definition and the agents as they are now in their files. What
+// is wrong is told, and nothing changes.
+func (s *server) reload(ctx context.Context) (string, error) {
+	s.reloads.Lock()
+	defer s.reloads.Unlock()
+	c, err := s.load()
+	if err != nil {
+		return "", err
+	}
+	def, err := service.ParseFile(c.Service)
+	if err != nil {
+		return "", err
+	}
+	if err := s.render(ctx, def); err != nil {
+		return "", err
+	}
+	gone := s.agentsGone(c.Agents)
+	s.roster.Store(&c.Agents)
+	if s.x.Ready() {
+		if err := s.x.PushAccounts(ctx, s.accounts()); err != nil {
+			return "", err
+		}
+		for _, id := range gone {
+			if err := s.x.DropAccount(ctx, id); err != nil {
+				return "", err
+			}
+		}
+	}
+	s.setDefaults(def)
+	s.def.Store(def)
+	s.floor.SetQueues(def.Queues)
+	s.floor.SetRoster(c.roster())
+	return fmt.Sprintf("service %s is in force: %d menus, %d queues, %d agents; calls under way go on", def.ID, len(def.Menus), len(def.Queues), len(c.Agents)), nil
+}
+
+func (s *server) agentsGone(now []agent) []call.AgentID {
+	kept := map[call.AgentID]bool{}
+	for _, a := range now {
+		kept[a.ID] = true
+	}
+	var gone []call.AgentID
+	for _, a := range *s.roster.Load() {
+		if !kept[a.ID] {
+			gone = append(gone, a.ID)
+		}
+	}
+	return gone
+}
+
+func (s *server) setDefaults(def *service.Definition) {
+	for id, q := range def.Queues {
+		s.waits.SetDefaults(id, q.DefaultAHT)
+	}
+}
+
+const waitsBlob = "wait-estimator"
+
+func (s *server) recallWaits(ctx context.Context) error {
+	blob, ok, err := s.db.GetBlob(ctx, waitsBlob)
+	if err != nil || !ok {
+		return err
+	}
+	return s.waits.Restore(blob)
+}
+
+func (s *server) keepWaits(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	blob, err := s.waits.Snapshot()
+	if err == nil {
+		err = s.db.PutBlob(ctx, waitsBlob, blob)
+	}
+	if err != nil {
+		s.log.Warn("what was learned about waits could not be kept", "err", err)
+	}
+}
+
+// dialplanPrompts are what Asterisk plays by itself while no controller is there.
+var dialplanPrompts = map[string]string{"decroche-hold": "dialplan.hold", "decroche-sorry": "dialplan.sorry"}
+
+// exportDialplan gives Asterisk its own prompts, its music and the files of the rescue.
+func (s *server) exportDialplan(ctx context.Context) error {
+	if err := speech.WriteMusic(s.c.music()); err != nil {
+		return err
+	}
+	if err := speech.WriteSilence(s.rescuePath(), rescueSilence); err != nil {
+		return err
+	}
+	for name, id := range dialplanPrompts {
+		for _, lang := range []call.Lang{"fr", "en"} {
+			if err := s.lib.Export(ctx, id, lang, filepath.Join(s.c.sounds(), name+"-"+string(lang))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/service"
+	"decroche/speech"
+)
+
+// voice is the journey's voice: the library, with the service's own recordings.
+type voice struct {
+	*speech.Library
+	s *server
+}
+
+// Phrase implements ivr.Voice.
+func (v voice) Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	if p.Recording != "" {
+		return v.Recording(ctx, name, lang, filepath.Join(filepath.Dir(v.s.c.Service), p.Recording))
+	}
+	return v.Text(ctx, name, lang, p.Say)
+}
+
+// render makes every sound the service can need, so that no caller waits for one, and
+// says how far it is when that takes a while.
+func (s *server) render(ctx context.Context, def *service.Definition) error {
+	begun, told := time.Now(), time.Now()
+	if err := s.lib.RenderSystem(ctx, func(done, total int) {
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			slog.Info("rendering the prompts of the line", "done", done, "of", total)
+		}
+	}); err != nil {
+		return err
+	}
+	v := voice{s.lib, s}
+	for name, text := range def.Prompts {
+		for lang, phrase := range text {
+			if _, err := v.Phrase(ctx, name, lang, phrase); err != nil {
+				return fmt.Errorf("the service's prompt %q: %w", name, err)
+			}
+		}
+	}
+	labels := make([]service.Text, 0, len(def.Queues)+len(def.Reasons))
+	for _, q := range def.Queues {
+		labels = append(labels, q.Label)
+	}
+	for _, r := range def.Reasons {
+		labels = append(labels, r.Label)
+	}
+	for _, label := range labels { // whispered to agents
+		if phrase := label[def.Languages[0]]; phrase.Say != "" {
+			if _, err := v.Phrase(ctx, "label", def.Languages[0], phrase); err != nil {
+				return fmt.Errorf("the label %q: %w", phrase.Say, err)
+			}
+		}
+	}
+	if err := s.exportDialplan(ctx); err != nil {
+		return err
+	}
+	if took := time.Since(begun); took > time.Second {
+		slog.Info("prompts rendered", "took", took.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// rehearse makes the sounds of a message before anybody hears it.
+func (s *server) rehearse(ctx context.Context, m ivr.Message) error {
+	for lang, text := range m.Text {
+		if _, err := s.lib.Text(ctx, "message", lang, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The rescue: what Asterisk goes on to by itself after a question that nobody is left to
+// hear the answer of. The silence outlasts every wait for a key.
+const rescueSilence = 20 * time.Second
+
+func (s *server) rescuePath() string { return filepath.Join(s.c.sounds(), "decroche-silence") }
+
+func (s *server) rescue(lang call.Lang) []call.Sound {
+	sorry, err := s.lib.System(context.Background(), "sorry.moment", lang)
+	if err != nil {
+		return nil
+	}
+	music := call.Sound{Path: filepath.Join(s.c.music(), speech.MusicName), Name: "music"}
+	list := []call.Sound{{Path: s.rescuePath(), Name: "silence"}}
+	for range 5 { // some six minutes
+		list = append(list, sorry, music)
+	}
+	return list
+}

@@ -1,0 +1,287 @@
+// Package api is the HTTP interface for operators and their tools: agents, queues,
+// incident messages, reload, and what monitoring asks for.
+//
+// Everything below /api wants the token of the deployment ("Authorization: Bearer …").
+// Answers are JSON; an error is {"error": "…"} with what to mend. /healthz says that the
+// process lives, /readyz that it can take calls, /metrics is for Prometheus.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/routing"
+)
+
+// Messages keeps incident messages.
+type Messages interface {
+	Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error)
+	Messages(ctx context.Context, endAfter time.Time) ([]ivr.Message, error)
+	Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
+}
+
+// Server answers the requests.
+type Server struct {
+	Floor    *routing.Floor
+	Messages Messages
+	// Rehearse makes the message's sounds before it is public: what cannot be said is told to
+	// who wrote it, and no caller waits for a rendering.
+	Rehearse func(ctx context.Context, m ivr.Message) error
+	// Changed is called after a message was published or stopped.
+	Changed func(ctx context.Context) error
+	// HasQueue tells whether the service has a queue.
+	HasQueue func(id string) bool
+	// Zone is the service's time zone, for times given as "18:00".
+	Zone   func() *time.Location
+	Reload func(ctx context.Context) (string, error)
+	// Ready says what keeps the line from taking calls; nil when nothing does.
+	Ready   func() error
+	Metrics http.Handler
+	Token   string
+	Log     *slog.Logger
+}
+
+// Handler is the server's whole tree.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]string{"status": "ok"}) })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", s.Metrics)
+	mux.HandleFunc("GET /api/agents", s.private(s.agents))
+	mux.HandleFunc("POST /api/agents/{id}/state", s.private(s.setAgent))
+	mux.HandleFunc("GET /api/queues", s.private(s.queues))
+	mux.HandleFunc("GET /api/messages", s.private(s.messages))
+	mux.HandleFunc("POST /api/messages", s.private(s.publish))
+	mux.HandleFunc("POST /api/messages/{id}/stop", s.private(s.stop))
+	mux.HandleFunc("POST /api/reload", s.private(s.reload))
+	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
+}
+
+// fault is an error with the status it is answered by.
+type fault struct {
+	status int
+	err    error
+}
+
+func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+func bad(format string, args ...any) error {
+	return &fault{http.StatusBadRequest, fmt.Errorf(format, args...)}
+}
+
+// private asks for the token and answers what the handler returns.
+func (s *Server) private(handle func(r *http.Request) (any, error)) http.HandlerFunc {
+	want := sha256.Sum256([]byte(s.Token))
+	return func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		got := sha256.Sum256([]byte(token))
+		if s.Token == "" || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			answer(w, http.StatusUnauthorized, map[string]string{"error": "the token is missing or wrong: send Authorization: Bearer with the content of secrets/api-token"})
+			return
+		}
+		out, err := handle(r)
+		if err != nil {
+			status := http.StatusInternalServerError
+			if f := new(fault); errors.As(err, &f) {
+				status = f.status
+			} else {
+				s.Log.Error("a request failed", "path", r.URL.Path, "err", err)
+			}
+			answer(w, status, map[string]string{"error": err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, out)
+	}
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// decode reads a JSON body strictly.
+func decode(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return bad("the body is not what is expected here: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := s.Ready(); err != nil {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": err.Error()})
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (s *Server) agents(*http.Request) (any, error) { return s.Floor.Agents(), nil }
+func (s *Server) queues(*http.Request) (any, error) { return s.Floor.Queues(), nil }
+
+// AgentState is the body of a change of an agent's state: available, paused, signed_out or wrap_up_done.
+type AgentState struct {
+	State  routing.AgentState `json:"state"`
+	Reason string             `json:"reason,omitempty"`
+}
+
+func (s *Server) setAgent(r *http.Request) (any, error) {
+	var body AgentState
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	if len(body.Reason) > 100 {
+		return nil, bad("the reason is longer than 100 characters")
+	}
+	st, err := s.Floor.SetState(call.AgentID(r.PathValue("id")), body.State, body.Reason)
+	switch {
+	case errors.Is(err, routing.ErrUnknownAgent):
+		return nil, &fault{http.StatusNotFound, err}
+	case errors.Is(err, routing.ErrAgentState):
+		return nil, &fault{http.StatusConflict, err}
+	}
+	return st, err
+}
+
+// Message is an incident message as the API gives and takes it. In a request, Text,
+// Queue, Replace, From, Until and By are read. Until is RFC 3339, or a time of today
+// ("18:00") in the service's time zone.
+type Message struct {
+	ID        int64                `json:"id,omitempty"`
+	Text      map[call.Lang]string `json:"text"`
+	Queue     string               `json:"queue,omitempty"`
+	Replace   bool                 `json:"replace,omitempty"`
+	From      string               `json:"from,omitempty"`
+	Until     string               `json:"until"`
+	By        string               `json:"by,omitempty"`
+	Created   string               `json:"created,omitempty"`
+	Stopped   string               `json:"stopped,omitempty"`
+	StoppedBy string               `json:"stopped_by,omitempty"`
+	Active    bool                 `json:"active"`
+}
+
+func (s *Server) show(m ivr.Message) Message {
+	zone := s.Zone()
+	out := Message{
+		ID: m.ID, Text: m.Text, Queue: m.Queue, Replace: m.Replace, By: m.CreatedBy, StoppedBy: m.StoppedBy,
+		From: m.From.In(zone).Format(time.RFC3339), Until: m.Until.In(zone).Format(time.RFC3339),
+		Created: m.Created.In(zone).Format(time.RFC3339), Active: m.Active(time.Now()),
+	}
+	if !m.Stopped.IsZero() {
+		out.Stopped = m.Stopped.In(zone).Format(time.RFC3339)
+	}
+	return out
+}
+
+func (s *Server) messages(r *http.Request) (any, error) {
+	since := time.Now()
+	if r.URL.Query().Get("all") != "" {
+		since = time.Time{}
+	}
+	list, err := s.Messages.Messages(r.Context(), since)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Message, 0, len(list))
+	for _, m := range list {
+		out = append(out, s.show(m))
+	}
+	return out, nil
+}
+
+func (s *Server) publish(r *http.Request) (any, error) {
+	var body Message
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	m := ivr.Message{Text: body.Text, Queue: body.Queue, Replace: body.Replace, Created: now, From: now, CreatedBy: body.By}
+	var err error
+	if m.Until, err = moment(body.Until, now, s.Zone()); err != nil {
+		return nil, bad("until: %w", err)
+	}
+	if body.From != "" {
+		if m.From, err = moment(body.From, now, s.Zone()); err != nil {
+			return nil, bad("from: %w", err)
+		}
+	}
+	if m.Queue != "" && !s.HasQueue(m.Queue) {
+		return nil, bad("there is no queue %q in the service", m.Queue)
+	}
+	if err := m.Validate(now); err != nil {
+		return nil, &fault{http.StatusBadRequest, err}
+	}
+	if err := s.Rehearse(r.Context(), m); err != nil {
+		return nil, bad("the message cannot be said: %w", err)
+	}
+	m, err = s.Messages.Publish(r.Context(), m, r.Header.Get("Idempotency-Key"))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Changed(r.Context()); err != nil {
+		return nil, err
+	}
+	s.Log.Info("incident message published", "message", m.ID, "by", m.CreatedBy, "queue", m.Queue, "replace", m.Replace, "until", m.Until)
+	return s.show(m), nil
+}
+
+func (s *Server) stop(r *http.Request) (any, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return nil, bad("the message's id is a number")
+	}
+	m, err := s.Messages.Stop(r.Context(), id, r.URL.Query().Get("by"), time.Now())
+	if err != nil {
+		return nil, &fault{http.StatusNotFound, err}
+	}
+	if err := s.Changed(r.Context()); err != nil {
+		return nil, err
+	}
+	s.Log.Info("incident message stopped", "message", m.ID, "by", m.StoppedBy)
+	return s.show(m), nil
+}
+
+// moment reads RFC 3339, or "18:00": the next time it is so in the zone.
+func moment(text string, now time.Time, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, errors.New("it is missing: write 18:00, or 2026-11-30T18:00:00+01:00")
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	clock, err := time.Parse("15:04", text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is neither a time of day such as 18:00 nor a moment such as 2026-11-30T18:00:00+01:00", text)
+	}
+	local := now.In(zone)
+	t := time.Date(local.Year(), local.Month(), local.Day(), clock.Hour(), clock.Minute(), 0, 0, zone)
+	if !t.After(now) {
+		return time.Time{}, fmt.Errorf("%s is already past today: write the day too, such as %s", text, t.AddDate(0, 0, 1).Format(time.RFC3339))
+	}
+	return t, nil
+}
+
+func (s *Server) reload(r *http.Request) (any, error) {
+	said, err := s.Reload(r.Context())
+	if err != nil {
+		return nil, &fault{http.StatusUnprocessableEntity, err}
+	}
+	return map[string]string{"status": said}, nil
+}
