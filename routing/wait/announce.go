@@ -27,6 +27,8 @@ func (r Rung) Covers(w time.Duration) bool {
 // Ladder is the fixed set of ranges that are spoken, so that each is one recorded prompt.
 type Ladder []Rung
 
+var defaultLadder = DefaultLadder()
+
 // DefaultLadder is the ladder of the demonstration catalogue. Its steps are close enough
 // for a range of 80 % to be near the narrowest possible, and few enough to be recorded.
 func DefaultLadder() Ladder {
@@ -130,7 +132,7 @@ func (a *Announcer) UnmarshalJSON(data []byte) error {
 // Next chooses what to say now, elapsed into the wait, and takes it as said.
 func (a *Announcer) Next(e Estimate, elapsed time.Duration, causes Causes) Announcement {
 	if a.ladder == nil {
-		a.ladder = DefaultLadder()
+		a.ladder = defaultLadder
 	}
 	if !a.st.Spoken {
 		a.st.Causes = causes

@@ -76,7 +76,7 @@ func (q *learned) left(ahead int, waited, at float64, answered bool) {
 const (
 	defaultCalls   = 10
 	defaultHangups = 2
-	leastCalls     = 3
+	leastCalls     = 3 - 0.5 // three, whose weights have decayed a little
 )
 
 // aht is the mean handling time in seconds; false if nothing tells.

@@ -20,7 +20,7 @@ func (c cumulants) scaled(f float64) cumulants {
 }
 
 // exactStages is how many stages are summed one by one; above, several are taken at a step.
-const exactStages = 512
+const exactStages = 100
 
 // queueAhead gives the cumulants of the time until the caller with n ahead is served:
 // the sum over i = n … 0 of the time to get from i ahead to i-1, at rate service(t) for
@@ -37,7 +37,7 @@ func queueAhead(n int, service func(t float64) float64, leave func(i, t float64)
 	for i := n; i >= 0; {
 		group := 1
 		if i > exactStages {
-			group = 1 + (i-exactStages)/64
+			group = 1 + (i-exactStages)/25
 		}
 		serve, hangUp := service(sum.k1), leave(float64(i)-float64(group-1)/2, sum.k1)
 		if serve+hangUp <= 0 {

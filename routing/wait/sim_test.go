@@ -10,16 +10,15 @@ import (
 
 // world is a queue to simulate: times in seconds, first come first served, agents never leave.
 type world struct {
-	agents    int
-	arrival   float64 // calls per second
-	service   func(*rand.Rand) float64
-	patience  func(*rand.Rand) float64
-	calls     int // delayed arrivals to measure
-	warmUp    int // arrivals before the measure
-	seed      uint64
-	ages      bool // whether the ages of calls in progress are given
-	defaults  time.Duration
-	estimator *Estimator // if nil, a new one
+	agents   int
+	arrival  float64 // calls per second
+	service  func(*rand.Rand) float64
+	patience func(*rand.Rand) float64
+	calls    int // delayed arrivals to measure
+	warmUp   int // arrivals before the measure
+	seed     uint64
+	ages     bool    // whether the ages of calls in progress are given
+	told     float64 // the number of agents the estimator is told of, if not the true one
 }
 
 func exponential(mean float64) func(*rand.Rand) float64 {
@@ -108,6 +107,9 @@ func (w world) run(tb testing.TB, predictors ...predictor) map[string]*score {
 			}
 			c := &simulated{at: t, ahead: waiting, measure: arrivals > w.warmUp}
 			where := place{Situation: Situation{Queue: "q", At: at, Ahead: waiting, Agents: float64(w.agents), Busy: len(started)}}
+			if w.told > 0 {
+				where.Agents, where.Busy = w.told, int(w.told)
+			}
 			if w.ages {
 				for _, s := range started {
 					where.InService = append(where.InService, duration(t-s))
@@ -225,43 +227,10 @@ func (silent) arrived(string, time.Time)                 {}
 
 func (s score) print(t testing.TB, name string, unit float64) {
 	t.Helper()
-	t.Logf("%-10s n=%d ASE=%.6g RASE=%.4g bias=%.4g mean=%.4g cover=%.4f (below %.4f above %.4f) spoken=%.4f of %.4f width %.3f", name, s.n,
-		s.ase/unit/unit, math.Sqrt(s.ase)/unit, s.bias/unit, s.meanWait/unit, s.coverage(), float64(s.low)/float64(s.n), float64(s.high)/float64(s.n),
-		float64(s.spoken)/float64(max(1, s.rungs)), float64(s.rungs)/float64(s.n), s.rungWidth/float64(max(1, s.rungs)))
+	t.Logf("%-10s n=%d ASE=%.4g RASE=%.4g bias=%.3g mean wait=%.4g; 80%% interval holds %.2f%% (%.2f%% below, %.2f%% above); spoken range holds %.2f%%, %.2f min wide, said to %.1f%%", name, s.n,
+		s.ase/unit/unit, math.Sqrt(s.ase)/unit, s.bias/unit, s.meanWait/unit,
+		100*s.coverage(), 100*float64(s.low)/float64(s.n), 100*float64(s.high)/float64(s.n),
+		100*s.said(), s.rungWidth/float64(max(1, s.rungs)), 100*float64(s.rungs)/float64(s.n))
 }
 
-func TestExplore(t *testing.T) {
-	for _, ages := range []bool{true} {
-		for _, c := range []struct {
-			name string
-			w    world
-			unit float64
-		}{
-			{"mm100-140", world{agents: 100, arrival: 140. / 240, service: exponential(240), patience: exponential(240)}, 240},
-			{"mm100-120", world{agents: 100, arrival: 120. / 240, service: exponential(240), patience: exponential(240)}, 240},
-			{"mm20", world{agents: 20, arrival: 1.1 * 20. / 240, service: exponential(240), patience: exponential(300)}, 1},
-			{"ln20", world{agents: 20, arrival: 1.1 * 20. / 240, service: lognormal(240, 1.2), patience: exponential(300)}, 1},
-			{"ln100", world{agents: 100, arrival: 1.1 * 100. / 240, service: lognormal(240, 1.2), patience: exponential(300)}, 1},
-			{"ln20-0.5", world{agents: 20, arrival: 1.1 * 20. / 240, service: lognormal(240, 0.5), patience: exponential(300)}, 1},
-			{"ln5-0.7-lnpat", world{agents: 5, arrival: 1.2 * 5. / 240, service: lognormal(240, 0.7), patience: lognormal(300, 1)}, 1},
-		} {
-			w := c.w
-			w.ages, w.seed, w.calls, w.warmUp = ages, 11, 200_000, 20_000
-			theta := 1 / 300.
-			if c.unit == 240 {
-				theta = 1 / 240.
-			}
-			t.Log("---", c.name, "ages", ages)
-			start := time.Now()
-			preds := []predictor{ours{New(Options{})}, known{rate: float64(w.agents) / 240, theta: theta}}
-			if !ages {
-				preds = append(preds, newRates("QL", false), newRates("QLm", true), newAppQueue(), newLES(), newHOL(), newMeanOf15())
-			}
-			scores := w.run(t, preds...)
-			for _, p := range preds {
-				scores[p.name()].print(t, p.name(), c.unit)
-			}
-			t.Log(time.Since(start))
-		}
-	}
-}
+func (s score) said() float64 { return float64(s.spoken) / float64(max(1, s.rungs)) }
