@@ -274,10 +274,10 @@ func (n Number) Spoken() string {
 		prefix, s = "+", s[1:]
 	}
 	var pairs []string
-	if len(s)%2 == 1 {
-		pairs, s = append(pairs, s[:1]), s[1:]
+	if len(s)%2 == 1 && len(s) > 3 {
+		pairs, s = append(pairs, s[:3]), s[3:]
 	}
-	for ; len(s) > 0; s = s[2:] {
+	for ; len(s) > 1; s = s[2:] {
 		pairs = append(pairs, s[:2])
 	}
 	return prefix + strings.Join(pairs, " ")

@@ -142,6 +142,9 @@ func (r *reader) queues(o *object) {
 	r.def.Queues = map[string]*Queue{}
 	o.need("queues", "queues: and at least one queue, such as accueil")
 	r.section(o, "queues", "a queue", func(name string, at Position, n *node) {
+		if n.kind == empty { // a queue that is all defaults
+			n = &node{kind: mapping, at: at}
+		}
 		qo := r.object(n, "queues."+name, fmt.Sprintf("queue %q", name))
 		q := &Queue{
 			ID: name, Priority: qo.integer("priority", 0, -100, 100), MaxWaiting: qo.integer("max_waiting", 0, 0, 100_000),

@@ -66,7 +66,7 @@ func suggest(word string, known []string) string {
 			best, distance = k, n
 		}
 	}
-	if best != "" && distance <= max(1, len(word)/3) {
+	if best != "" && near(word, distance) {
 		return fmt.Sprintf("write %q", best)
 	}
 	list := slices.Clone(known)
@@ -76,6 +76,9 @@ func suggest(word string, known []string) string {
 	}
 	return "write one of " + strings.Join(list, ", ")
 }
+
+// near says whether so many edits are a slip of the pen and not another word.
+func near(word string, distance int) bool { return distance <= max(1, (len(word)+1)/3) }
 
 // editDistance counts insertions, deletions, replacements and swaps of neighbours.
 func editDistance(a, b string) int {

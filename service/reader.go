@@ -86,10 +86,11 @@ func (o *object) place(key string) Position {
 	return o.n.at
 }
 
-// need is get for a key that must be there.
+// need is get for a key that must be there. A key that is written almost so counts as
+// written: close tells how to mend it, and one message is enough.
 func (o *object) need(key, example string) *node {
 	n := o.get(key)
-	if n == nil && !slices.ContainsFunc(o.n.pairs, func(p pair) bool { return p.key == key }) {
+	if n == nil && !slices.ContainsFunc(o.n.pairs, func(p pair) bool { return near(p.key, editDistance(p.key, key)) }) {
 		o.r.problem(o.n.at, fmt.Sprintf("key %q is missing in %s", key, o.label), "write "+example)
 	}
 	return n

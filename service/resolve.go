@@ -60,7 +60,7 @@ func (r *reader) cycles() {
 		trail = trail[:len(trail)-1]
 		state[id] = done
 	}
-	for _, id := range keysOf(r.def.Menus) {
+	for _, id := range append([]string{r.def.Entry.Menu}, keysOf(r.def.Menus)...) {
 		visit(id)
 	}
 }

@@ -78,6 +78,9 @@ func readTree(file string, data []byte) (root *node, problems Problems) {
 			root = t.read(doc.Body)
 		}
 	}
+	if t.refused {
+		return nil, t.problems
+	}
 	return root, t.problems
 }
 
@@ -174,6 +177,9 @@ func place(t *token.Token) Position {
 type treeReader struct {
 	file     string
 	problems Problems
+	// refused is set when parts are left out of the tree: what is checked on it would be
+	// wrong then.
+	refused bool
 }
 
 func (t *treeReader) problem(at Position, what, fix string) {
@@ -196,9 +202,11 @@ func (t *treeReader) read(n ast.Node) *node {
 	case ast.MapNode:
 		return t.readMapping(n, at)
 	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		t.refused = true
 		t.problem(at, "an anchor or alias (& or *)", "write the part out where it is used, or quote the text if it begins with & or *")
 		return &node{kind: empty, at: at}
 	case *ast.TagNode:
+		t.refused = true
 		t.problem(at, "a tag (!)", "quote the text if it begins with !")
 		return &node{kind: empty, at: at}
 	default: // strings, and numbers and dates as they are written
@@ -218,6 +226,7 @@ func (t *treeReader) readMapping(m ast.MapNode, at Position) *node {
 		switch key.(type) {
 		case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
 		default:
+			t.refused = true
 			t.problem(keyAt, "a key that is not a plain word", `write a plain word; quote the keys "*" and "#"`)
 			continue
 		}
