@@ -56,36 +56,30 @@ func isChild() bool {
 	}
 }
 
-func TestAProcessKilledWhileItWritesLosesNothingThatWasFlushed(t *testing.T) {
-	pg := storetest.StartPostgres(t)
-	for _, e := range []storetest.Engine{storetest.SQLite(), storetest.OnPostgres(pg)} {
-		t.Run(e.Name, func(t *testing.T) {
-			t.Parallel()
-			url, dir := e.URL(t), t.TempDir()
-			flushed := runAndKill(t, url, dir, 25)
-			db := storetest.Open(t, url, func(o *store.Options) { o.DataDir = dir })
-			next := 1
-			err := db.Journal().Read(t.Context(), store.Filter{Call: "c"}, func(e store.Entry) error {
-				if string(e.Data) != strconv.Itoa(next) {
-					return fmt.Errorf("fact %s is at the place of %d", e.Data, next)
-				}
-				next++
-				return nil
-			})
-			if err != nil || next-1 < flushed {
-				t.Errorf("%d facts are in the journal and %d were flushed (%v)", next-1, flushed, err)
-			}
-			open, err := db.Checkpoints().Open(t.Context())
-			if err != nil || len(open) != 1 {
-				t.Fatalf("%d calls are open (%v), want 1", len(open), err)
-			}
-			if step, err := strconv.Atoi(open[0].Step); err != nil || step < flushed {
-				t.Errorf("the checkpoint is at %s and %d was flushed", open[0].Step, flushed)
-			}
-			if epoch, err := db.AcquireEpoch(t.Context(), "n"); err != nil || epoch != 2 {
-				t.Errorf("the next epoch is %d (%v), want 2", epoch, err)
-			}
-		})
+func killedWhileItWrites(t *testing.T, e storetest.Engine) {
+	url, dir := e.URL(t), t.TempDir()
+	flushed := runAndKill(t, url, dir, 25)
+	db := storetest.Open(t, url, func(o *store.Options) { o.DataDir = dir })
+	next := 1
+	err := db.Journal().Read(t.Context(), store.Filter{Call: "c"}, func(e store.Entry) error {
+		if string(e.Data) != strconv.Itoa(next) {
+			return fmt.Errorf("fact %s is at the place of %d", e.Data, next)
+		}
+		next++
+		return nil
+	})
+	if err != nil || next-1 < flushed {
+		t.Errorf("%d facts are in the journal and %d were flushed (%v)", next-1, flushed, err)
+	}
+	open, err := db.Checkpoints().Open(t.Context())
+	if err != nil || len(open) != 1 {
+		t.Fatalf("%d calls are open (%v), want 1", len(open), err)
+	}
+	if step, err := strconv.Atoi(open[0].Step); err != nil || step < flushed {
+		t.Errorf("the checkpoint is at %s and %d was flushed", open[0].Step, flushed)
+	}
+	if epoch, err := db.AcquireEpoch(t.Context(), "n"); err != nil || epoch != 2 {
+		t.Errorf("the next epoch is %d (%v), want 2", epoch, err)
 	}
 }
 

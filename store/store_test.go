@@ -16,9 +16,17 @@ func TestMain(m *testing.M) {
 }
 
 func TestSQLiteKeepsThePromisesOfTheStore(t *testing.T) {
-	storetest.Run(t, storetest.SQLite())
+	keepsThePromises(t, storetest.SQLite())
 }
 
 func TestPostgreSQLKeepsThePromisesOfTheStore(t *testing.T) {
-	storetest.Run(t, storetest.OnPostgres(storetest.StartPostgres(t)))
+	keepsThePromises(t, storetest.OnPostgres(storetest.StartPostgres(t)))
+}
+
+func keepsThePromises(t *testing.T, e storetest.Engine) {
+	storetest.Run(t, e)
+	t.Run("a process killed while it writes loses nothing that was flushed", func(t *testing.T) {
+		t.Parallel()
+		killedWhileItWrites(t, e)
+	})
 }

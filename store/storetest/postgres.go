@@ -31,6 +31,7 @@ func Postgres(t testing.TB) string { return StartPostgres(t).Database(t) }
 // Server is a throw-away PostgreSQL on 127.0.0.1.
 type Server struct {
 	bin, dir string
+	settings []string
 	port     int
 	cred     *syscall.Credential
 	made     atomic.Int64
@@ -39,10 +40,11 @@ type Server struct {
 	log      bytes.Buffer
 }
 
-// StartPostgres starts a server with no databases of its own; see Postgres.
-func StartPostgres(t testing.TB) *Server {
+// StartPostgres starts a server with no databases of its own; see Postgres. It does not sync
+// its files, for a test's server never sees a power cut; settings such as "fsync=on" change that.
+func StartPostgres(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s := &Server{bin: postgresBin(t), cred: postgresUser(t)}
+	s := &Server{settings: settings, bin: postgresBin(t), cred: postgresUser(t)}
 	dir, err := os.MkdirTemp("", "decroche-postgres-") // not t.TempDir: the server's user must get in
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +57,7 @@ func StartPostgres(t testing.TB) *Server {
 		}
 	}
 	init := s.command("initdb", "-D", filepath.Join(dir, "data"), "-U", "decroche", "--auth=trust",
-		"--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
+		"--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions", "--wal-segsize=4")
 	if out, err := init.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
@@ -157,7 +159,10 @@ func (s *Server) Start(t testing.TB) {
 func (s *Server) start() error {
 	s.log.Reset()
 	cmd := s.command("postgres", "-D", filepath.Join(s.dir, "data"), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port),
-		"-k", s.dir, "-c", "max_connections=60")
+		"-k", s.dir, "-c", "max_connections=60", "-c", "fsync=off")
+	for _, set := range s.settings {
+		cmd.Args = append(cmd.Args, "-c", set)
+	}
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
 	// The server dies with the test process. That signal is tied to the thread that starts it,
 	// so one goroutine keeps its thread until the server has ended.

@@ -119,14 +119,29 @@ func messageLife(t *testing.T, e Engine) {
 
 func messageRefused(t *testing.T, e Engine) {
 	db := Open(t, e.URL(t))
-	m := message("Panne")
-	m.Until = time.Time{}
-	if _, err := db.Publish(t.Context(), m, ""); err == nil || !strings.Contains(err.Error(), "end of the message is missing") {
-		t.Errorf("a message without an end: %v", err)
+	long := strings.Repeat("é", ivr.MessageMaxText)
+	for want, change := range map[string]func(*ivr.Message){
+		"end of the message is missing":     func(m *ivr.Message) { m.Until = time.Time{} },
+		"end of the message is in the past": func(m *ivr.Message) { m.Until = noon },
+		"too far":                           func(m *ivr.Message) { m.Until = noon.Add(31*24*time.Hour + time.Second) },
+		"ends before it starts":             func(m *ivr.Message) { m.From = m.Until },
+		"French is missing":                 func(m *ivr.Message) { delete(m.Text, "fr") },
+		"text in en is empty":               func(m *ivr.Message) { m.Text["en"] = " " },
+		"1001 characters":                   func(m *ivr.Message) { m.Text["fr"] = long + "x" },
+		"not valid UTF-8":                   func(m *ivr.Message) { m.Text["fr"] = "\xff" },
+	} {
+		m := message("Panne")
+		change(&m)
+		if _, err := db.Publish(t.Context(), m, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 	if n := len(get(db.Messages(t.Context(), time.Time{}))(t)); n != 0 {
 		t.Errorf("%d messages are kept", n)
 	}
+	m := message(long) // the longest text and the latest end are good
+	m.Until = noon.Add(ivr.MessageMaxLife)
+	get(db.Publish(t.Context(), m, ""))(t)
 }
 
 func blobs(t *testing.T, e Engine) {
