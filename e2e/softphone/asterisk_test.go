@@ -11,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,7 +154,7 @@ func (x *exchange) configure(tree, lib string, port int) error {
 			return err
 		}
 	}
-	files := map[string]string{
+	conf := map[string]string{
 		"asterisk.conf": fmt.Sprintf(`[directories]
 astetcdir => %[1]s
 astmoddir => %[2]s/asterisk/modules
@@ -168,13 +170,13 @@ astlogdir => %[1]s/log
 documentation_language = en_US
 `, x.dir, lib),
 		"modules.conf":     modulesConf,
-		"logger.conf":      "[general]\n[logfiles]\nmessages => notice,warning,error,verbose(3)\n",
+		"logger.conf":      "[general]\ndateformat=%F %T.%3q\n[logfiles]\nmessages => notice,warning,error,verbose(3)\n",
 		"rtp.conf":         "[general]\nrtpstart=20000\nrtpend=24000\nstrictrtp=no\n",
 		"musiconhold.conf": fmt.Sprintf("[default]\nmode=files\ndirectory=%s/moh\n", x.dir),
 		"extensions.conf":  strings.ReplaceAll(extensionsConf, "@", x.dir+"/sounds"),
 		"pjsip.conf":       pjsipConf(port),
 	}
-	for name, text := range files {
+	for name, text := range conf {
 		if err := os.WriteFile(filepath.Join(x.dir, name), []byte(text), 0o644); err != nil {
 			return err
 		}
@@ -267,7 +269,7 @@ exten => forbidden,1,Hangup(21)
 exten => full,1,Hangup(42)
 exten => ring,1,Ringing()
  same => n,Wait(30)
-exten => _200X,1,Dial(PJSIP/${EXTEN},20)
+exten => _20XX,1,Dial(PJSIP/${EXTEN},20)
  same => n,Hangup(${HANGUPCAUSE})
 `
 
@@ -284,7 +286,7 @@ bind=127.0.0.1:%d
 	fmt.Fprintf(&b, endpoint, "caller", "alaw", "auto")
 	fmt.Fprintf(&b, endpoint, "infocaller", "alaw", "info")
 	fmt.Fprintf(&b, endpoint, "ulawcaller", "ulaw", "auto")
-	for i := range 4 {
+	for i := range 30 {
 		user := fmt.Sprint(2001 + i)
 		fmt.Fprintf(&b, endpoint, user, "alaw", "auto")
 		fmt.Fprintf(&b, "auth=%[1]s\naors=%[1]s\n[%[1]s]\ntype=auth\nauth_type=userpass\nusername=%[1]s\npassword=secret%[1]s\n[%[1]s]\ntype=aor\nmax_contacts=1\nremove_existing=yes\n", user)
@@ -293,7 +295,7 @@ bind=127.0.0.1:%d
 }
 
 // prompts are made up: syllables of changing pitch with pauses; wait2 and wait5 begin alike.
-func prompts() []Prompt {
+var prompts = sync.OnceValue(func() []Prompt {
 	entre := speech(1, 1200*time.Millisecond)
 	return []Prompt{
 		{Name: "welcome", PCM: speech(2, 2500*time.Millisecond)},
@@ -301,23 +303,42 @@ func prompts() []Prompt {
 		{Name: "wait5", PCM: append(append([]int16{}, entre...), speech(4, 900*time.Millisecond)...)},
 		{Name: "goodbye", PCM: speech(5, 1500*time.Millisecond)},
 	}
-}
+})
+
+// files are the prompts as their files have them.
+var files = sync.OnceValue(func() *Index {
+	ps := slices.Clone(prompts())
+	for i := range ps {
+		ps[i].PCM = DecodeAlaw(EncodeAlaw(ps[i].PCM))
+	}
+	return NewIndex(ps)
+})
 
 func speech(seed uint64, length time.Duration) []int16 {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	var out []int16
+	out := make([]int16, 0, samples(length)+rate)
 	for len(out) < samples(length) {
 		n := rate/10 + rng.IntN(rate/8)
-		pitch, f1, f2 := 90+rng.Float64()*120, 300+rng.Float64()*500, 900+rng.Float64()*1400
-		for i := range n {
-			x := float64(i) / rate
-			shape := math.Sin(math.Pi * float64(i) / float64(n))
-			v := math.Sin(2*math.Pi*pitch*x) + 0.8*math.Sin(2*math.Pi*f1*x) + 0.5*math.Sin(2*math.Pi*f2*x) + 0.1*rng.NormFloat64()
-			out = append(out, int16(5000*shape*v))
+		shape := chord(n, 0.5*rate/float64(n))
+		for i, v := range chord(n, 90+rng.Float64()*120, 300+rng.Float64()*500, 900+rng.Float64()*1400) {
+			out = append(out, int16(4000*shape[i]*(v+0.1*(rng.Float64()-0.5))))
 		}
 		out = append(out, make([]int16, rng.IntN(rate/20))...)
 	}
 	return out[:samples(length)]
+}
+
+// chord adds sines, each by its recurrence, which is quicker than math.Sin.
+func chord(n int, freqs ...float64) []float64 {
+	out := make([]float64, n)
+	for _, f := range freqs {
+		c, s1, s2 := 2*math.Cos(2*math.Pi*f/rate), 0., -math.Sin(2*math.Pi*f/rate)
+		for i := range out {
+			out[i] += s1
+			s1, s2 = c*s1-s2, s1
+		}
+	}
+	return out
 }
 
 func music(length time.Duration) []int16 {
@@ -345,10 +366,19 @@ func caller(t *testing.T, x *exchange) *Phone {
 	return phone(t, Config{Server: x.server, User: "caller"})
 }
 
-// agent is a registered telephone.
-func agent(t *testing.T, x *exchange, user string) *Phone {
+var lastAgent atomic.Int32
+
+// agent is a registered telephone with a number of its own.
+func agent(t *testing.T, x *exchange) (p *Phone, user string) {
 	t.Helper()
-	p := phone(t, Config{Server: x.server, User: user, Password: "secret" + user})
+	user = fmt.Sprint(2000 + lastAgent.Add(1))
+	return agentWith(t, x, Config{User: user}), user
+}
+
+func agentWith(t *testing.T, x *exchange, cfg Config) *Phone {
+	t.Helper()
+	cfg.Server, cfg.Password = x.server, "secret"+cfg.User
+	p := phone(t, cfg)
 	if err := p.Register(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -9,21 +9,23 @@ import (
 )
 
 func TestTelephoneRegistersWithItsPassword(t *testing.T) {
+	t.Parallel()
 	x := startedExchange(t)
-	p := agent(t, x, "2001")
+	p, user := agent(t, x)
 	if err := p.Register(t.Context()); err != nil {
 		t.Error("a second time:", err)
 	}
 	if err := p.Unregister(t.Context()); err != nil {
 		t.Error(err)
 	}
-	_, err := caller(t, x).Dial(t.Context(), "2001")
+	_, err := caller(t, x).Dial(t.Context(), user)
 	wantRejected(t, err, 404)
 }
 
 func TestWrongPasswordIsRejected(t *testing.T) {
+	t.Parallel()
 	x := startedExchange(t)
-	p := phone(t, Config{Server: x.server, User: "2001", Password: "wrong"})
+	p := phone(t, Config{Server: x.server, User: "2030", Password: "wrong"})
 	wantRejected(t, p.Register(t.Context()), 401)
 	_, err := p.Dial(t.Context(), "echo")
 	wantRejected(t, err, 401)
@@ -44,6 +46,7 @@ func wantRejected(t *testing.T, err error, codes ...int) {
 }
 
 func TestUnknownAndForbiddenNumbersAndAFullLineAreRejectedWithTheirCode(t *testing.T) {
+	t.Parallel()
 	p := caller(t, startedExchange(t))
 	for number, code := range map[string]int{"nowhere": 404, "forbidden": 403, "full": 503} {
 		_, err := p.Dial(t.Context(), number)
@@ -52,6 +55,7 @@ func TestUnknownAndForbiddenNumbersAndAFullLineAreRejectedWithTheirCode(t *testi
 }
 
 func TestNobodyOnThePortIsSaidSo(t *testing.T) {
+	t.Parallel()
 	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +68,7 @@ func TestNobodyOnThePortIsSaidSo(t *testing.T) {
 }
 
 func TestEchoSendsTheToneBack(t *testing.T) {
+	t.Parallel()
 	c := dial(t, caller(t, startedExchange(t)), "echo")
 	c.SpeakTone(440)
 	if err := c.HearsTone(t.Context(), 440, 2*time.Second); err != nil {
@@ -86,8 +91,9 @@ func TestEchoSendsTheToneBack(t *testing.T) {
 }
 
 func TestTonesPassBothWaysBetweenTwoTelephones(t *testing.T) {
+	t.Parallel()
 	x := startedExchange(t)
-	alice, bob := talk(t, x, "2002")
+	alice, bob := talk(t, x)
 	bothWays(t, alice, bob)
 	if err := alice.Hangup(t.Context()); err != nil {
 		t.Error(err)
@@ -99,11 +105,10 @@ func TestTonesPassBothWaysBetweenTwoTelephones(t *testing.T) {
 }
 
 // talk brings a caller and an agent together.
-func talk(t *testing.T, x *exchange, user string) (alice, bob *Call) {
+func talk(t *testing.T, x *exchange) (alice, bob *Call) {
 	t.Helper()
-	b := agent(t, x, user)
-	a := caller(t, x)
-	return meet(t, a, b, user)
+	b, user := agent(t, x)
+	return meet(t, caller(t, x), b, user)
 }
 
 func meet(t *testing.T, a, b *Phone, user string) (alice, bob *Call) {
@@ -144,12 +149,14 @@ func bothWays(t *testing.T, alice, bob *Call) {
 }
 
 func TestCallerWhoGivesUpWhileItRingsIsCancelled(t *testing.T) {
+	t.Parallel()
 	x := startedExchange(t)
-	bob, a := agent(t, x, "2003"), caller(t, x)
+	bob, user := agent(t, x)
+	a := caller(t, x)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := a.Dial(ctx, "2003")
+		_, err := a.Dial(ctx, user)
 		ended <- err
 	}()
 	r := wait(t, bob.Incoming(), "the ring")
@@ -164,11 +171,13 @@ func TestCallerWhoGivesUpWhileItRingsIsCancelled(t *testing.T) {
 }
 
 func TestBusyTelephoneIsHeardAsBusy(t *testing.T) {
+	t.Parallel()
 	x := startedExchange(t)
-	bob, a := agent(t, x, "2004"), caller(t, x)
+	bob, user := agent(t, x)
+	a := caller(t, x)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := a.Dial(context.Background(), "2004")
+		_, err := a.Dial(context.Background(), user)
 		ended <- err
 	}()
 	r := wait(t, bob.Incoming(), "the ring")
@@ -182,7 +191,8 @@ func TestBusyTelephoneIsHeardAsBusy(t *testing.T) {
 }
 
 func TestHeldSideHearsMusicAndTheConversationComesBack(t *testing.T) {
-	alice, bob := talk(t, startedExchange(t), "2002")
+	t.Parallel()
+	alice, bob := talk(t, startedExchange(t))
 	bothWays(t, alice, bob)
 	if err := bob.Hold(within(t, 5*time.Second)); err != nil {
 		t.Fatal(err)
@@ -197,11 +207,9 @@ func TestHeldSideHearsMusicAndTheConversationComesBack(t *testing.T) {
 }
 
 func TestAutoAnswerTakesTheCall(t *testing.T) {
+	t.Parallel()
 	x := startedExchange(t)
-	p := phone(t, Config{Server: x.server, User: "2001", Password: "secret2001", AutoAnswer: true})
-	if err := p.Register(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	alice := dial(t, caller(t, x), "2001")
+	p := agentWith(t, x, Config{User: "2029", AutoAnswer: true, AnswerAfter: 100 * time.Millisecond})
+	alice := dial(t, caller(t, x), "2029")
 	bothWays(t, alice, wait(t, p.Answered(), "the answer"))
 }

@@ -54,7 +54,8 @@ type Phone struct {
 	answered chan *Call
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	wg       sync.WaitGroup
+	wg       sync.WaitGroup // work in progress; see enter
+	served   chan struct{}  // closed when the SIP socket's reader has ended
 
 	mu     sync.Mutex
 	closed bool
@@ -79,6 +80,7 @@ func New(cfg Config) (*Phone, error) {
 	p := &Phone{
 		cfg: cfg, log: cfg.Log, calls: map[string]*Call{},
 		incoming: make(chan *Ringing, 16), answered: make(chan *Call, 16),
+		served: make(chan struct{}),
 	}
 	for _, name := range cfg.Codecs {
 		c := codecs[strings.ToUpper(name)]
@@ -141,9 +143,8 @@ func (p *Phone) start() error {
 			handle(req, tx)
 		})
 	}
-	p.wg.Add(1)
 	go func() {
-		defer p.wg.Done()
+		defer close(p.served)
 		if err := p.ua.TransportLayer().ServeUDP(p.conn); err != nil {
 			p.log.Error("serve SIP", "error", err)
 		}
@@ -217,10 +218,15 @@ func (p *Phone) Vanish() {
 		for _, c := range p.Calls() {
 			c.end(EndedLost)
 		}
+	}
+	// Work in progress ends first: what it would still send on a closed socket, the
+	// library would send from a new one, and keep that.
+	p.wg.Wait()
+	if !closed {
 		_ = p.conn.Close()
 		_ = p.ua.Close()
 	}
-	p.wg.Wait()
+	<-p.served
 }
 
 func (p *Phone) add(c *Call) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -272,6 +273,13 @@ func (s *stream) take(at time.Time, from netip.AddrPort, h *rtp.Header, payload 
 		close(s.fresh)
 		s.fresh = make(chan struct{})
 	}
+}
+
+// delays says when what was heard came.
+func (s *stream) delays() marks {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.line.marks)
 }
 
 // heard copies what was heard from the sample pos on; whole adds silence up to now.

@@ -157,9 +157,10 @@ func (c *Call) Speak(ctx context.Context, pcm []int16) error {
 // Hear is what was heard up to now.
 func (c *Call) Hear() Recording {
 	wire, _, _ := c.stream.heard(0, true)
+	delays := c.stream.delays()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Recording{Start: c.start, Answered: c.answered, Codec: c.codec().name, PCM: c.codec().decodeAll(wire)}
+	return Recording{Start: c.start, Answered: c.answered, Codec: c.codec().name, PCM: c.codec().decodeAll(wire), marks: delays}
 }
 
 // codec of the recording; it is set before sound comes and does not change.
