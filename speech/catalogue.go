@@ -19,30 +19,39 @@ import (
 //go:embed catalogue/*.yaml
 var catalogueFiles embed.FS
 
-// ladder holds the bounds, in minutes, of every range of waits that can be spoken.
-// It covers routing/wait's ladder; more rungs than are used cost a file each.
-var ladder = [][2]int{
-	{1, 2},
-	{1, 3},
-	{1, 4},
-	{2, 4},
-	{2, 5},
-	{3, 5},
-	{3, 8},
-	{5, 8},
-	{5, 10},
-	{8, 12},
-	{8, 15},
-	{10, 15},
-	{10, 20},
-	{15, 20},
-	{15, 30},
-	{20, 30},
-	{20, 45},
-	{30, 45},
-	{30, 60},
-	{45, 60},
-}
+// ladder, under and over hold the bounds, in minutes, of the waits that are rendered
+// beforehand: routing/wait's ladder and its neighbours. Any other bounds are rendered
+// when they are first said (see waitText).
+var (
+	ladder = [][2]int{
+		{1, 2},
+		{1, 3},
+		{1, 4},
+		{1, 5},
+		{2, 4},
+		{2, 5},
+		{2, 8},
+		{3, 5},
+		{3, 8},
+		{4, 6},
+		{5, 8},
+		{5, 10},
+		{5, 15},
+		{8, 12},
+		{8, 15},
+		{10, 15},
+		{10, 20},
+		{15, 20},
+		{15, 30},
+		{20, 30},
+		{20, 45},
+		{30, 45},
+		{30, 60},
+		{45, 60},
+	}
+	under = []int{1, 2, 3, 5, 8, 10, 15, 20, 30}
+	over  = []int{20, 30, 45, 60}
+)
 
 // PositionMax is the last position with a prompt of its own; later ones are "position.many".
 const PositionMax = 20
@@ -56,16 +65,25 @@ var families = map[string][]map[string]int{
 	"whisper.wait.{n}":  values("n", 1, WhisperMax),
 	"number.digit.0{d}": values("d", 0, 9),
 	"number.digit.{n}":  values("n", 10, 99),
-	"wait.under{high}":  values("high", 1, 2),
+	"wait.under{high}":  some("high", under),
+	"wait.over{low}":    some("low", over),
 	"wait.{low}-{high}": ranges(),
 }
 
 func values(name string, from, to int) []map[string]int {
-	var vs []map[string]int
+	var vs []int
 	for v := from; v <= to; v++ {
-		vs = append(vs, map[string]int{name: v})
+		vs = append(vs, v)
 	}
-	return vs
+	return some(name, vs)
+}
+
+func some(name string, vs []int) []map[string]int {
+	var sets []map[string]int
+	for _, v := range vs {
+		sets = append(sets, map[string]int{name: v})
+	}
+	return sets
 }
 
 func ranges() []map[string]int {
@@ -76,13 +94,19 @@ func ranges() []map[string]int {
 	return vs
 }
 
-// catalogues is every language's prompts by id, read once from the embedded files.
-var catalogues = sync.OnceValues(func() (map[call.Lang]map[string]string, error) {
+// A catalogue is a language's prompts.
+type catalogue struct {
+	prompts map[string]string // by id
+	raw     map[string]string // as written, families included
+}
+
+// catalogues is every language's prompts, read once from the embedded files.
+var catalogues = sync.OnceValues(func() (map[call.Lang]catalogue, error) {
 	entries, err := catalogueFiles.ReadDir("catalogue")
 	if err != nil {
 		return nil, fmt.Errorf("list the catalogues: %w", err)
 	}
-	all := map[call.Lang]map[string]string{}
+	all := map[call.Lang]catalogue{}
 	for _, e := range entries {
 		data, err := catalogueFiles.ReadFile(path.Join("catalogue", e.Name()))
 		if err != nil {
@@ -97,10 +121,10 @@ var catalogues = sync.OnceValues(func() (map[call.Lang]map[string]string, error)
 	return all, nil
 })
 
-func parseCatalogue(data []byte) (map[string]string, error) {
+func parseCatalogue(data []byte) (catalogue, error) {
 	var texts map[string]string
 	if err := yaml.Unmarshal(data, &texts); err != nil {
-		return nil, err
+		return catalogue{}, err
 	}
 	prompts := map[string]string{}
 	for id, text := range texts {
@@ -114,17 +138,17 @@ func parseCatalogue(data []byte) (map[string]string, error) {
 				}
 			}
 		case strings.ContainsAny(id, "{}"):
-			return nil, fmt.Errorf("%q is not a known family of prompts", id)
+			return catalogue{}, fmt.Errorf("%q is not a known family of prompts", id)
 		default:
 			prompts[id] = text
 		}
 	}
 	for id, text := range prompts {
 		if left := placeholder.FindString(text); left != "" {
-			return nil, fmt.Errorf("the text of %q holds %s, which nothing fills in", id, left)
+			return catalogue{}, fmt.Errorf("the text of %q holds %s, which nothing fills in", id, left)
 		}
 	}
-	return prompts, nil
+	return catalogue{prompts, texts}, nil
 }
 
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)
@@ -158,28 +182,54 @@ func IDs(lang call.Lang) []string {
 		return nil
 	}
 	var ids []string
-	for id := range all[lang] {
+	for id := range all[lang].prompts {
 		ids = append(ids, id)
 	}
 	sort.Strings(ids)
 	return ids
 }
 
-// SystemText is the wording of a catalogue's prompt.
+// SystemText is the wording of a catalogue's prompt. Waits are worded for any bounds in
+// whole minutes: "wait.7-9", "wait.under4", "wait.over25".
 func SystemText(id string, lang call.Lang) (string, error) {
 	all, err := catalogues()
 	if err != nil {
 		return "", err
 	}
-	prompts, ok := all[lang]
+	c, ok := all[lang]
 	if !ok {
 		return "", fmt.Errorf("find prompt %q: the catalogue has no language %q (it has %v)", id, lang, Langs())
 	}
-	text, ok := prompts[id]
+	text, ok := c.prompts[id]
+	if !ok {
+		text, ok = c.waitText(id)
+	}
 	if !ok {
 		return "", fmt.Errorf("find prompt %q in language %q: the catalogue has no such prompt", id, lang)
 	}
 	return text, nil
+}
+
+var waitForm = regexp.MustCompile(`^wait\.(?:([1-9]\d{0,2})-([1-9]\d{0,2})|under([1-9]\d{0,2})|over([1-9]\d{0,2}))$`)
+
+// waitText words a wait whose bounds are not among those rendered beforehand.
+func (c catalogue) waitText(id string) (string, bool) {
+	m := waitForm.FindStringSubmatch(id)
+	if m == nil {
+		return "", false
+	}
+	number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+	family, set := "wait.{low}-{high}", map[string]int{"low": number(m[1]), "high": number(m[2])}
+	switch {
+	case m[3] != "":
+		family, set = "wait.under{high}", map[string]int{"high": number(m[3])}
+	case m[4] != "":
+		family, set = "wait.over{low}", map[string]int{"low": number(m[4])}
+	case set["low"] >= set["high"]:
+		return "", false
+	}
+	text, ok := c.raw[family]
+	return fill(text, set), ok
 }
 
 // PositionID names the prompt for a place in the queue, 1 for the next to be served.

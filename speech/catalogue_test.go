@@ -92,6 +92,22 @@ func TestRungsSayTheirBounds(t *testing.T) {
 	}
 }
 
+func TestWaitsOfAnyBoundsAreWorded(t *testing.T) {
+	for id, want := range map[string]string{
+		"wait.7-9": "entre 7 et 9 minutes", "wait.under4": "moins de 4 minutes", "wait.over25": "plus de 25 minutes",
+		"wait.over60": "plus d'une heure", "wait.under1": "moins d'une minute",
+	} {
+		if text, err := SystemText(id, "fr"); err != nil || !strings.Contains(text, want) {
+			t.Errorf("%s: %q, %v, want %q in it", id, text, err, want)
+		}
+	}
+	for _, id := range []string{"wait.9-7", "wait.0-1", "wait.1-1", "wait.-2", "wait.over", "wait.1-2x", "wait.1-2000", "queue.1-2"} {
+		if text, err := SystemText(id, "fr"); err == nil {
+			t.Errorf("%s says %q", id, text)
+		}
+	}
+}
+
 // Words that are wrong without their accent, and words a public service does not say.
 var badFrench = regexp.MustCompile(`(?i)\b(etes|etat|ecoute|reecouter|relation a|numero|reponse|estimee|prevu a|a plus d|a un agent,? tapez|deconnecte|francais|tres|desole|apres|reessayer|zero|des que|premiere|tu|ton|ta|tes|veuillez patientez|svp)\b`)
 
