@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// stalled is how long nothing must come before a prompt that could go on counts as over.
-const stalled = 150 * time.Millisecond
+const (
+	// stalled is how long nothing must come before a prompt that could turn out as another no longer can.
+	stalled = 400 * time.Millisecond
+	// gone is how long nothing must come before a prompt that could go on is over.
+	gone = time.Second
+)
 
 // Listener recognises prompts while the call is up. It works in the goroutine that
 // waits, and may be used by one after the other.
@@ -22,7 +26,8 @@ type Listener struct {
 	after  time.Duration // where the last hearing that was waited for began
 	taken  bool          // after is set
 	closed bool
-	stale  bool // nothing came for a while
+	stale  bool // nothing came for stalled
+	gone   bool // nothing came for gone
 }
 
 // Listen follows the call with the prompts of a catalogue, from the call's beginning.
@@ -71,7 +76,7 @@ func (l *Listener) WaitEnd(ctx context.Context, h Heard) (Heard, error) {
 		for _, now := range hs {
 			if now.prompt == h.prompt && now.from >= h.from-slack && now.from <= h.from+slack {
 				h = now
-				over = over || !now.open || l.stale
+				over = over || !now.open || l.gone
 			}
 		}
 		l.mu.Unlock()
@@ -106,7 +111,8 @@ func (l *Listener) listen() (wake <-chan struct{}) {
 	}
 	l.closed = closed
 	now := time.Since(l.call.start)
-	l.stale = closed || now-span(len(l.scan.pcm)) > stalled
+	silent := now - l.call.stream.delays().end(len(l.scan.pcm))
+	l.stale, l.gone = closed || silent > stalled, closed || silent > gone
 	l.archive()
 	return fresh
 }

@@ -26,6 +26,7 @@ func TestAttendedTransferOfAHeldCallerWorks(t *testing.T) {
 	t.Parallel()
 	x := startedExchange(t)
 	alice, bob := talk(t, x)
+	bothWays(t, alice, bob) // Asterisk refuses a transfer before they are joined
 	if err := bob.Hold(within(t, 5*time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +42,7 @@ func TestBlindTransferMovesTheOtherSide(t *testing.T) {
 	t.Parallel()
 	x := startedExchange(t)
 	alice, bob := talk(t, x)
+	bothWays(t, alice, bob) // Asterisk refuses a transfer before they are joined
 	if err := bob.Transfer(within(t, 5*time.Second), "echo"); err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +56,7 @@ func TestBlindTransferMovesTheOtherSide(t *testing.T) {
 func TestBlindTransferToNowhereIsRefused(t *testing.T) {
 	t.Parallel()
 	alice, bob := talk(t, startedExchange(t))
+	bothWays(t, alice, bob)
 	wantRejected(t, bob.Transfer(within(t, 5*time.Second), "nowhere"), 404)
 	bothWays(t, alice, bob)
 }
