@@ -139,7 +139,7 @@ type Closure struct {
 
 // Entry is the start of the journey.
 type Entry struct {
-	Welcome string // prompt
+	Welcome string // prompt, said in the caller's language once it is known
 	// LanguagePrompt is said, in every language, when there is more than one and the number
 	// dialled does not choose; each language is chosen by its key.
 	LanguagePrompt string

@@ -57,17 +57,12 @@ func (l *linter) heardIn(n Number) []call.Lang {
 func (l *linter) paths(n Number, lang call.Lang) []path {
 	e := l.d.Entry
 	p := path{where: "entry.welcome"}
-	welcome := l.dur(e.Welcome, lang)
-	asked := n.Language == "" && len(l.d.Languages) > 1
-	if asked { // the welcome comes before the choice, in the first language
-		welcome = max(welcome, l.dur(e.Welcome, l.d.Languages[0]))
-	}
-	p = p.and(e.Welcome, welcome)
-	if asked && e.LanguagePrompt != "" {
+	if n.Language == "" && len(l.d.Languages) > 1 && e.LanguagePrompt != "" {
 		for _, each := range l.d.Languages {
 			p = p.and(e.LanguagePrompt+"."+string(each), l.dur(e.LanguagePrompt, each))
 		}
 	}
+	p = p.and(e.Welcome, l.dur(e.Welcome, lang))
 	if messages := l.messages(n.Queue, lang); messages > 0 {
 		p = p.and("messages", messages)
 	}
