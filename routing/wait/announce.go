@@ -139,7 +139,7 @@ func (a *Announcer) Next(e Estimate, elapsed time.Duration, causes Causes) Annou
 	}
 	cause := causes.since(a.st.Causes)
 	chosen := a.choose(e, a.st.Spoken && cause == "")
-	if a.overdue(elapsed) && (chosen == nil || !lower(*chosen, a.st.HighMin)) && cause == "" {
+	if a.overdue(elapsed) && (chosen == nil || cause == "" && !lower(*chosen, a.st.HighMin)) {
 		a.st.Since = -1
 		return Announcement{Rung: a.late()}
 	}

@@ -96,6 +96,24 @@ func TestEstimateUsesTheAgesOfEvenCalls(t *testing.T) {
 	bar{world: w, theta: 1. / 300, unit: 1, ase: 420, ofKnown: 0.93}.hold(t)
 }
 
+func TestEstimateLearnsThatPatienceIsNotEven(t *testing.T) {
+	t.Parallel()
+	w := world{agents: 5, arrival: 1.2 * 5 / 240, service: lognormal(240, 0.7), patience: lognormal(300, 1), warmUp: 5_000, seed: 9, calls: 30_000, ages: true}
+	scores := w.run(t, ours{New(Options{})}, newRates("QLm", true))
+	us, plain := scores["decroche"], scores["QLm"]
+	us.print(t, "decroche", 1)
+	plain.print(t, "QLm", 1)
+	if us.ase > 0.92*plain.ase || math.Abs(us.bias) > 0.04*us.meanWait {
+		t.Errorf("bias %.1f s of a mean wait of %.0f, ASE %.0f beside %.0f of QLm", us.bias, us.meanWait, us.ase, plain.ase)
+	}
+	if c := us.coverage(); c < 0.78 || c > 0.82 {
+		t.Errorf("the 80 %% interval holds %.2f %% of the waits, want 78 to 82", 100*c)
+	}
+	if s := us.said(); s < 0.8 {
+		t.Errorf("the spoken range holds %.2f %% of the waits, want at least 80", 100*s)
+	}
+}
+
 // The simulator itself is held against the published figures: the baselines do not depend on us.
 func TestBaselinesReachTheirPublishedErrors(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func (b *blend) factor(ahead int) float64 {
 func (b *blend) corrected(model cumulants, ahead int) (point, low, high float64) {
 	c := model.scaled(b.factor(ahead))
 	lowZ, highZ := b.Spread.bounds()
-	return c.k1, c.quantile(lowZ), c.quantile(highZ)
+	return c.k1, min(c.k1, c.quantile(lowZ)), max(c.k1, c.quantile(highZ))
 }
 
 // expect notes an estimate made for a caller who joins.
@@ -129,7 +129,7 @@ func (b *blend) observe(ahead int, waited, at float64, answered bool) {
 	if !ok || p.model.k1 <= 0 || waited < 0 {
 		return
 	}
-	if math.Abs(p.agents-b.agents) > 0.1*b.agents {
+	if math.Abs(p.agents-b.agents) > 0.15*b.agents {
 		return // agents came or left meanwhile: the estimate was made for another world
 	}
 	scaled := p.model.scaled(b.factor(ahead))

@@ -145,24 +145,27 @@ func (q *learned) estimate(s Situation) Estimate {
 func (q *learned) model(s Situation, aht float64) (cumulants, string) {
 	rate := s.Agents / aht
 	method := "qlm"
-	service := func(float64) float64 { return rate }
-	var dispersion func(float64) float64
+	var coming *outlook
 	if q.Services.Weight >= leastForAges {
 		if len(s.InService) > 0 {
 			method = "qlm+ages"
 		}
-		o := q.coming(aht).outlook(s.InService, s.Agents)
-		service, dispersion = o.at, o.dispersion
+		coming = q.coming(aht).outlook(s.InService, s.Agents)
 	}
-	c := queueAhead(s.Ahead, service, q.leaving(seconds(s.At)), dispersion)
-	if s.HigherRate <= 0 {
-		return c, method
+	if s.HigherRate > 0 {
+		// The passages need a constant rate: that over the time they take.
+		theta := q.theta()
+		c := lowPriority(s.Ahead, rate, theta, s.HigherRate)
+		if coming != nil && !math.IsInf(c.k1, 1) {
+			c = lowPriority(s.Ahead, coming.mean(c.k1), theta, s.HigherRate)
+		}
+		return c, "priority"
 	}
-	// With later arrivals that go ahead, the chain of stages has constant rates: what the
-	// ages and the patience change in the plain wait is carried over as a factor.
-	theta := q.theta()
-	plain := lowPriority(s.Ahead, rate, theta, 0)
-	return lowPriority(s.Ahead, rate, theta, s.HigherRate).scaled(c.k1 / plain.k1), "priority"
+	leave := q.leaving(seconds(s.At))
+	if coming == nil {
+		return queueAhead(s.Ahead, func(float64) float64 { return rate }, leave, nil), method
+	}
+	return queueAhead(s.Ahead, coming.at, leave, coming.dispersion), method
 }
 
 // leastForAges is how many calls must have been seen for their lengths to say more than their mean.

@@ -195,8 +195,8 @@ type outlook struct {
 
 // outlook is that of agents whose calls have these ages; those whose age is not given are
 // anywhere in their calls.
-func (c *completions) outlook(ages []time.Duration, agents float64) outlook {
-	o := outlook{of: c, far: agents * c.end}
+func (c *completions) outlook(ages []time.Duration, agents float64) *outlook {
+	o := &outlook{of: c, far: agents * c.end}
 	each := 1.0
 	if n := float64(len(ages)); n > agents {
 		each = agents / n
@@ -234,17 +234,31 @@ func (o *outlook) at(t float64) float64 {
 // by its mean: 1 for exponential calls, less where calls are even or their ages known.
 func (o *outlook) dispersion(t float64) float64 {
 	k := min(completionSteps-1, int(t/o.of.step))
-	variance, mean := 0.0, 0.0
+	variance := 0.0
 	for i, w := range o.weight {
 		variance += w * o.of.variance[i][k]
 	}
-	for j := 0; j <= k; j++ {
-		mean += o.rate[j] * o.of.step
+	end := float64(k+1) * o.of.step
+	if number := o.mean(end) * end; number > 0 {
+		return min(3, max(0.05, variance/number))
 	}
-	if mean <= 0 {
-		return 1
+	return 1
+}
+
+// mean is the mean rate of completions over the next t seconds.
+func (o *outlook) mean(t float64) float64 {
+	number, left := 0.0, t
+	for _, rate := range o.rate {
+		if left <= 0 {
+			break
+		}
+		number += rate * min(left, o.of.step)
+		left -= o.of.step
 	}
-	return min(3, max(0.05, variance/mean))
+	if t <= 0 {
+		return o.rate[0]
+	}
+	return (number + max(0, left)*o.far) / t
 }
 
 // locate finds the grid points around an age, and how far it is to the upper one.

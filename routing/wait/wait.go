@@ -41,13 +41,16 @@ type Situation struct {
 	// already waiting, those who are still ahead.
 	Ahead int
 	// Agents is how many agents serve this queue, in parts where they are shared with
-	// other queues; Busy is how many of them are in a call or in wrap-up.
+	// other queues; Busy is how many of them are ringing, in a call or in wrap-up, in the
+	// same measure. With Ahead = 0 and Busy+1 ≤ Agents somebody is free and the wait is 0.
 	Agents float64
 	Busy   int
 	// HigherRate is the rate, in calls per second, at which callers arrive who will be
 	// served before this one although they come later.
 	HigherRate float64
-	// Elapsed is how long the caller has waited already.
+	// Elapsed is how long the caller has waited already. Zero marks a caller who joins: that
+	// estimate is held against the wait that follows (ObserveAnswered or ObserveAbandoned with
+	// the same Ahead, at - waited within 2 s of At), so ask once for everyone who joins.
 	Elapsed time.Duration
 	// InService is, for each busy agent, how long ago the present call began (0 ≤ d), as
 	// ObserveService will count it. It may be nil: the estimate is then less sharp when
@@ -59,7 +62,8 @@ type Situation struct {
 type Estimate struct {
 	// Point is the expected remaining wait; Low and High bound it with probability 80 %.
 	Point, Low, High time.Duration
-	// Confidence is 0 (nothing known) to 1: how well the parameters behind are known.
+	// Confidence is 0 (nothing known) to 1: how well the parameters behind are known,
+	// w/(w+20) for w calls seen (a default counts for 5). 0.2 is a default alone, 0.7 is 50 calls.
 	Confidence float64
 	// Method says how it was made: "free" (an agent is free), "qlm", "qlm+ages" (with the
 	// ages of the calls in progress), "priority" (with later arrivals that go ahead), "unknown".
