@@ -26,7 +26,8 @@ func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, er
 		return "", err
 	}
 	w := v.def.Closed
-	if err := c.Say(ctx, j.prompts(ctx, v, first, w.Hours, w.OtherMeans, w.Callback, "goodbye")...); err != nil {
+	w.Prompt = first
+	if err := c.Say(ctx, j.prompts(ctx, v, append(w.Prompts(), "goodbye")...)...); err != nil {
 		return "", err
 	}
 	return v.end(call.Closed, reason)
@@ -34,8 +35,7 @@ func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, er
 
 // saturated says that nobody can take the call now, and what else can be done.
 func (j *Journey) saturated(ctx context.Context, c call.Call, v *Visit) (string, error) {
-	w := v.def.Saturated
-	if err := c.Say(ctx, j.prompts(ctx, v, w.Prompt, w.Hours, w.OtherMeans, w.Callback, "goodbye")...); err != nil {
+	if err := c.Say(ctx, j.prompts(ctx, v, append(v.def.Saturated.Prompts(), "goodbye")...)...); err != nil {
 		return "", err
 	}
 	return v.end(call.Dissuaded, call.ReasonSaturated)
@@ -62,7 +62,11 @@ func (j *Journey) sorry(ctx context.Context, c call.Call, v *Visit) (string, err
 	if v.Lang == "" {
 		v.Lang = v.def.Languages[0]
 	}
-	if err := c.Say(ctx, j.prompts(ctx, v, "sorry.technical")...); err != nil {
+	words := v.def.Failed.Prompts()
+	if len(words) == 0 {
+		words = []string{"sorry.technical"}
+	}
+	if err := c.Say(ctx, j.prompts(ctx, v, words...)...); err != nil {
 		return "", err
 	}
 	return v.end(call.Failed, call.ReasonInternal)

@@ -55,7 +55,7 @@ func (j *Journey) language(ctx context.Context, c call.Call, v *Visit) (string, 
 // hours lets the caller in when the line is open.
 func (j *Journey) hours(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	number, _ := v.def.NumberFor(c.Info().To)
-	if !number.AlwaysOpen && !v.def.Opening(time.Now()).Open {
+	if !v.def.OpeningFor(number, time.Now()).Open {
 		return StepClosed, nil
 	}
 	if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, v.def.Entry.Welcome)...); err != nil {

@@ -44,10 +44,11 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 	if err := c.Hold(ctx); err != nil {
 		return "", err
 	}
-	if err := j.join(ctx, c, v); err != nil {
+	spoken, err := j.join(ctx, c, v)
+	if err != nil {
 		return "", err
 	}
-	return j.attend(ctx, c, v)
+	return j.attend(ctx, c, v, spoken)
 }
 
 // entrance says the incident messages of this queue; one that replaces the journey ends it here.
@@ -78,13 +79,15 @@ func (j *Journey) entrance(ctx context.Context, c call.Call, v *Visit) (string, 
 }
 
 // join says where the caller stands, once; who comes back after a restart goes on waiting.
-func (j *Journey) join(ctx context.Context, c call.Call, v *Visit) error {
+// It returns how long the words last.
+func (j *Journey) join(ctx context.Context, c call.Call, v *Visit) (time.Duration, error) {
 	if v.Announcer == nil {
 		v.Announcer = wait.NewAnnouncer(nil)
 	}
 	if v.QueueGreeted {
 		j.note(c, call.EventResumed, "queue", v.Queue, "waited_ms", time.Since(v.Joined).Milliseconds())
-		return c.Announce(ctx, j.prompts(ctx, v, "caller.resumed")...)
+		again := j.prompts(ctx, v, "caller.resumed")
+		return length(again), c.Announce(ctx, again...)
 	}
 	v.QueueGreeted = true
 	j.note(c, call.EventQueued, "queue", v.Queue, "position", v.place.Standing().Position)
@@ -98,11 +101,19 @@ type rung struct {
 	err         error
 }
 
-// attend is the wait itself.
-func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit) (string, error) {
+// breath is the least music between two announcements.
+const breath = 3 * time.Second
+
+// attend is the wait itself; the words under way last as long as spoken.
+func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time.Duration) (string, error) {
 	rules := v.def.Queues[v.Queue]
-	tick := time.NewTicker(rules.Announce)
-	defer tick.Stop()
+	next := time.NewTimer(max(rules.Announce, spoken+breath))
+	defer next.Stop()
+	announce := func() error {
+		spoken, err := j.announce(ctx, c, v)
+		next.Reset(max(rules.Announce, spoken+breath))
+		return err
+	}
 	rings := make(chan rung, 1)
 	ringing := false
 	defer func() { // who is rung for nobody stops ringing before the step ends
@@ -136,19 +147,12 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit) (string, er
 			return "", r.err
 
 		case <-c.Digits(): // any key: where do I stand?
-			if ringing {
-				continue
-			}
-			if err := j.announce(ctx, c, v); err != nil {
+			if err := announce(); err != nil {
 				return "", err
 			}
-			tick.Reset(rules.Announce)
 
-		case <-tick.C:
-			if ringing {
-				continue
-			}
-			if err := j.announce(ctx, c, v); err != nil {
+		case <-next.C:
+			if err := announce(); err != nil {
 				return "", err
 			}
 		}
@@ -214,7 +218,8 @@ func (j *Journey) hand(_ context.Context, c call.Call, v *Visit) (string, error)
 }
 
 // announce says news not heard yet, then the place in line and a range for the wait.
-func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...string) error {
+// It returns how long the words last.
+func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...string) (time.Duration, error) {
 	sounds := j.prompts(ctx, v, first...)
 	for _, m := range j.News.Active(v.Queue, time.Now()) {
 		if !slices.Contains(v.News, m.ID) {
@@ -245,7 +250,15 @@ func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...
 	if j.Heard != nil {
 		j.Heard(v.Queue, standing.Estimate, said.Rung)
 	}
-	return c.Announce(ctx, sounds...)
+	return length(sounds), c.Announce(ctx, sounds...)
+}
+
+// length is how long the sounds last, one after the other.
+func length(sounds []call.Sound) (d time.Duration) {
+	for _, s := range sounds {
+		d += s.Duration
+	}
+	return d
 }
 
 // PositionPrompt names the prompt of a place in line, from 1.

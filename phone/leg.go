@@ -304,6 +304,9 @@ func (g *leg) tell(e call.TalkEvent) {
 // refer carries out what the agent's phone asks for by REFER: an attended transfer to the
 // colleague whom the agent consults. Anything else is declined, and the call goes on.
 func (g *leg) refer(e *ari.ChannelTransfer) {
+	if e.State != "" { // the echo of our own word on how it goes
+		return
+	}
 	g.l.x.spawn(func() {
 		ctx, cancel := context.WithTimeout(g.l.ctx, 10*time.Second)
 		defer cancel()

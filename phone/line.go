@@ -79,7 +79,7 @@ func (l *line) take(e ari.Event) {
 		l.gone(e.Channel.ID, e.Cause)
 	case *ari.PlaybackContinuing:
 		if p := l.playing(e.Playback.ID); p != nil {
-			p.advance()
+			l.advance(p)
 		}
 	case *ari.PlaybackFinished:
 		if p := l.playing(e.Playback.ID); p != nil {
@@ -361,7 +361,7 @@ func (l *line) do(ctx context.Context, command func(context.Context) error) erro
 	return fmt.Errorf("%w: %w", call.ErrTechnical, err)
 }
 
-// playback is a list of sounds that Asterisk plays.
+// playback is a list of sounds that Asterisk plays. The line's lock guards left and ended.
 type playback struct {
 	id    string
 	left  int           // sounds of the list that have not ended yet
@@ -371,7 +371,12 @@ type playback struct {
 }
 
 // advance counts a sound that has ended.
-func (p *playback) advance() {
+func (l *line) advance(p *playback) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.ended {
+		return
+	}
 	if p.left--; p.left == 0 {
 		close(p.said)
 	}

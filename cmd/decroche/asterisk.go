@@ -67,6 +67,11 @@ func (cmd *asteriskCmd) start(ctx context.Context, e *env, c *config) (*child, e
 	if err := c.makeFolders(); err != nil {
 		return nil, err
 	}
+	if lib, err := c.library(nil); err != nil {
+		return nil, err
+	} else if err := exportDialplan(ctx, c, lib); err != nil {
+		return nil, fmt.Errorf("make what Asterisk plays by itself: %w", err)
+	}
 	if err := rendered.Render(uid, gid); err != nil {
 		return nil, err
 	}

@@ -182,9 +182,15 @@ func (c *config) roster() []routing.Agent {
 	return list
 }
 
-func (c *config) app() string    { return "decroche-" + c.Node }
-func (c *config) sounds() string { return filepath.Join(c.Data, "sounds") }
-func (c *config) music() string  { return filepath.Join(c.Data, "music") }
+func (c *config) app() string { return "decroche-" + c.Node }
+
+func (c *config) sounds() string {
+	if c.Sounds != "" {
+		return c.Sounds
+	}
+	return filepath.Join(c.Data, "sounds")
+}
+func (c *config) music() string { return filepath.Join(c.Data, "music") }
 func (c *config) ariURL() string {
 	return fmt.Sprintf("http://%s/ari", net.JoinHostPort(c.ARI.Host, fmt.Sprint(c.ARI.Port)))
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -97,10 +96,7 @@ func newServer(e *env, c *config) (_ *server, err error) {
 	}
 	s.def.Store(def)
 	s.roster.Store(&c.Agents)
-	if s.lib, err = speech.Open(speech.Options{
-		Dir: c.sounds(), Recordings: c.Speech.Recordings, Engine: c.Speech.Engine, Command: c.Speech.Command,
-		Log: s.log, Langs: def.Languages,
-	}); err != nil {
+	if s.lib, err = c.library(def.Languages); err != nil {
 		return nil, err
 	}
 	if err := s.render(ctx, def); err != nil {
@@ -147,7 +143,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.ari = ari.New(ari.Config{
 		URL: c.ariURL(), App: c.app(), Username: "decroche", Password: password, Log: s.log,
-		EventFilterDisallow: unusedEvents,
+		EventFilterDisallow: unusedEvents, MailboxSize: 64,
 	})
 	s.journey = &ivr.Journey{
 		Service: s.def.Load, Floor: s.floor, Voice: voice{s.lib, s}, News: s.board, Journal: s.live, Log: s.log,
@@ -412,25 +408,4 @@ func (s *server) keepWaits(ctx context.Context) {
 	if err != nil {
 		s.log.Warn("what was learned about waits could not be kept", "err", err)
 	}
-}
-
-// dialplanPrompts are what Asterisk plays by itself while no controller is there.
-var dialplanPrompts = map[string]string{"decroche-hold": "dialplan.hold", "decroche-sorry": "dialplan.sorry"}
-
-// exportDialplan gives Asterisk its own prompts, its music and the files of the rescue.
-func (s *server) exportDialplan(ctx context.Context) error {
-	if err := speech.WriteMusic(s.c.music()); err != nil {
-		return err
-	}
-	if err := speech.WriteSilence(s.rescuePath(), rescueSilence); err != nil {
-		return err
-	}
-	for name, id := range dialplanPrompts {
-		for _, lang := range []call.Lang{"fr", "en"} {
-			if err := s.lib.Export(ctx, id, lang, filepath.Join(s.c.sounds(), name+"-"+string(lang))); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

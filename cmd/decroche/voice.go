@@ -13,6 +13,13 @@ import (
 	"decroche/speech"
 )
 
+// library opens the prompts of the deployment. Without languages it speaks all of the catalogue's.
+func (c *config) library(langs []call.Lang) (*speech.Library, error) {
+	return speech.Open(speech.Options{
+		Dir: c.sounds(), Recordings: c.Speech.Recordings, Engine: c.Speech.Engine, Command: c.Speech.Command, Langs: langs,
+	})
+}
+
 // voice is the journey's voice: the library, with the service's own recordings.
 type voice struct {
 	*speech.Library
@@ -61,7 +68,7 @@ func (s *server) render(ctx context.Context, def *service.Definition) error {
 			}
 		}
 	}
-	if err := s.exportDialplan(ctx); err != nil {
+	if err := exportDialplan(ctx, s.c, s.lib); err != nil {
 		return err
 	}
 	if took := time.Since(begun); took > time.Second {
@@ -84,7 +91,7 @@ func (s *server) rehearse(ctx context.Context, m ivr.Message) error {
 // hear the answer of. The silence outlasts every wait for a key.
 const rescueSilence = 20 * time.Second
 
-func (s *server) rescuePath() string { return filepath.Join(s.c.sounds(), "decroche-silence") }
+func (c *config) rescuePath() string { return filepath.Join(c.sounds(), "decroche-silence") }
 
 func (s *server) rescue(lang call.Lang) []call.Sound {
 	sorry, err := s.lib.System(context.Background(), "sorry.moment", lang)
@@ -92,9 +99,31 @@ func (s *server) rescue(lang call.Lang) []call.Sound {
 		return nil
 	}
 	music := call.Sound{Path: filepath.Join(s.c.music(), speech.MusicName), Name: "music"}
-	list := []call.Sound{{Path: s.rescuePath(), Name: "silence"}}
+	list := []call.Sound{{Path: s.c.rescuePath(), Name: "silence"}}
 	for range 5 { // some six minutes
 		list = append(list, sorry, music)
 	}
 	return list
+}
+
+// dialplanPrompts are what Asterisk plays by itself while no controller is there.
+var dialplanPrompts = map[string]string{"decroche-hold": "dialplan.hold", "decroche-sorry": "dialplan.sorry"}
+
+// exportDialplan gives Asterisk its own prompts, its music and the silence of the rescue.
+// Asterisk looks for music when it starts, so this goes before.
+func exportDialplan(ctx context.Context, c *config, lib *speech.Library) error {
+	if err := speech.WriteMusic(c.music()); err != nil {
+		return err
+	}
+	if err := speech.WriteSilence(c.rescuePath(), rescueSilence); err != nil {
+		return err
+	}
+	for name, id := range dialplanPrompts {
+		for _, lang := range []call.Lang{"fr", "en"} {
+			if err := lib.Export(ctx, id, lang, filepath.Join(c.sounds(), name+"-"+string(lang))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
