@@ -129,12 +129,19 @@ func (f *Floor) Join(c Caller) (*Place, error) {
 	}
 	w := &waiter{Caller: c, line: l, at: c.Joined.UnixNano()}
 	w.place = &Place{f: f, w: w, reserved: make(chan *Reservation, 1), changed: make(chan struct{}, 1)}
-	w.onArrive = f.m.outlook(w).ahead
+	o := f.m.outlook(w)
+	w.onArrive = o.ahead
 	f.waiters[c.ID] = w
 	if !c.Resumed {
 		l.counts.arrived++
 		if e := f.opts.Estimator; e != nil {
-			f.tell(func() { e.ObserveArrival(c.Queue, now) })
+			// What is estimated for each caller who joins is held against the wait that follows:
+			// that is how the estimator calibrates itself.
+			found := f.situation(o, c.Queue, 0, now)
+			f.tell(func() {
+				e.ObserveArrival(c.Queue, now)
+				e.Estimate(found)
+			})
 		}
 	}
 	f.apply(f.m.arrive(w), now)

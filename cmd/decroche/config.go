@@ -199,6 +199,9 @@ func (c *config) secretDir() string { return filepath.Join(c.Data, "secrets") }
 // secret reads a secret of the data folder; the first to ask makes it. The file is 0600.
 func (c *config) secret(name string) (string, error) {
 	path := filepath.Join(c.secretDir(), name)
+	if _, err := os.Stat(path); err == nil {
+		return readSecret(path)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("make the folder of secrets: %w", err)
 	}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"decroche/call"
+	"decroche/e2e/softphone"
+	"decroche/service"
+	"decroche/speech"
+)
+
+type callCmd struct {
+	Number string        `arg:"" help:"The number to dial."`
+	Keys   string        `help:"Keys to press, each after a prompt; with times: 1,2s,3."`
+	Server string        `help:"Asterisk's SIP address; the deployment's by default."`
+	From   string        `default:"+33639980001" help:"The caller's number; anonymous to withhold it."`
+	Wait   time.Duration `default:"40s" help:"How long to stay on the line."`
+	Save   string        `placeholder:"FILE" help:"Save what is heard as a WAV file."`
+	Info   bool          `help:"Send keys by SIP INFO instead of RFC 4733."`
+}
+
+// Run places the call and prints what is heard.
+func (cmd callCmd) Run(e *env) error {
+	c, err := e.load()
+	if err != nil {
+		return err
+	}
+	if _, err := call.ParseNumber(cmd.Number); err != nil {
+		return fmt.Errorf("dial %q: %w", cmd.Number, err)
+	}
+	if cmd.Server == "" {
+		cmd.Server = net.JoinHostPort(c.SIP.Bind, fmt.Sprint(c.SIP.Port))
+	}
+	prompts, err := e.knownPrompts(c)
+	if err != nil {
+		return err
+	}
+	return softphone.RunCall(e.ctx, softphone.CallOptions{
+		Number: cmd.Number, Keys: cmd.Keys, Server: cmd.Server, From: cmd.From, Wait: cmd.Wait, Save: cmd.Save,
+		INFO: cmd.Info, Prompts: prompts,
+	}, e.stdout)
+}
+
+// knownPrompts are the sounds that may be heard, to be recognised by. They are rendered
+// already where the line has run.
+func (e *env) knownPrompts(c *config) ([]softphone.CataloguePrompt, error) {
+	def, err := service.ParseFile(c.Service)
+	if err != nil {
+		return nil, err
+	}
+	lib, err := c.library(def.Languages)
+	if err != nil {
+		return nil, err
+	}
+	var known []softphone.CataloguePrompt
+	add := func(s call.Sound, err error) {
+		if err == nil {
+			known = append(known, softphone.CataloguePrompt{Name: s.Name, Lang: string(s.Lang), Text: s.Text, Path: s.Path})
+		}
+	}
+	for _, lang := range def.Languages {
+		for _, id := range speech.IDs(lang) {
+			add(lib.System(e.ctx, id, lang))
+		}
+	}
+	v := voice{lib, &server{c: c}}
+	for name, text := range def.Prompts {
+		for lang, phrase := range text {
+			add(v.Phrase(e.ctx, name, lang, phrase))
+		}
+	}
+	return known, nil
+}
