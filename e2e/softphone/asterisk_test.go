@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -28,6 +29,11 @@ var asterisk struct {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for speech more than they compute.
+	if err := flag.Set("test.parallel", "10"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if asterisk.run != nil {
 		asterisk.run.stop()
@@ -371,7 +377,7 @@ var lastAgent atomic.Int32
 // agent is a registered telephone with a number of its own.
 func agent(t *testing.T, x *exchange) (p *Phone, user string) {
 	t.Helper()
-	user = fmt.Sprint(2000 + lastAgent.Add(1))
+	user = fmt.Sprint(2001 + lastAgent.Add(1)%28) // 2029 and 2030 are taken
 	return agentWith(t, x, Config{User: user}), user
 }
 

@@ -55,20 +55,20 @@ func TestCallerHearsThePromptsInTheirOrderAndAtTheirTime(t *testing.T) {
 	}
 }
 
-// began reads in Asterisk's log when it began to play each prompt of the one tour of "caller".
+// began reads in Asterisk's log when it began to play each prompt of the last tour of "caller".
 func (x *exchange) began(t *testing.T, hs []Heard) []time.Time {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(x.dir, "log", "messages"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	channel := regexp.MustCompile(`\[tour@test:1\] Answer\("(PJSIP/caller-[0-9a-f]+)"`).FindSubmatch(log)
+	channel := regexp.MustCompile(`\[tour@test:1\] Answer\("(PJSIP/caller-[0-9a-f]+)"`).FindAllSubmatch(log, -1)
 	if channel == nil {
 		t.Fatal("Asterisk's log has no tour")
 	}
 	var out []time.Time
 	for _, h := range hs {
-		line := regexp.MustCompile(`\[([^]]+)\] .*<` + string(channel[1]) + `> Playing '.*/` + h.Name + `\.alaw'`).FindSubmatch(log)
+		line := regexp.MustCompile(`\[([^]]+)\] .*<` + string(channel[len(channel)-1][1]) + `> Playing '.*/` + h.Name + `\.alaw'`).FindSubmatch(log)
 		if line == nil {
 			t.Fatalf("Asterisk's log does not have %s", h.Name)
 		}

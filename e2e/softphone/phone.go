@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo"
@@ -57,6 +58,7 @@ type Phone struct {
 	wg       sync.WaitGroup // work in progress; see enter
 	served   chan struct{}  // closed when the SIP socket's reader has ended
 
+	deaf   atomic.Bool // set at closing: what comes in is not looked at any more
 	mu     sync.Mutex
 	closed bool
 	calls  map[string]*Call // by Call-ID and local tag
@@ -116,7 +118,8 @@ func (p *Phone) start() error {
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sip.WithTransactionLayerLogger(quiet),
 			sip.WithTransactionLayerUnhandledResponseHandler(p.strayResponse)),
-		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(quiet)),
+		sipgo.WithUserAgentTransportLayerOptions(
+			sip.WithTransportLayerLogger(quiet), sip.WithTransportLayerReadFilter(p.filter)),
 	)
 	if err != nil {
 		return err
@@ -157,6 +160,16 @@ func (p *Phone) start() error {
 		time.Sleep(time.Millisecond)
 	}
 	return errors.New("the SIP transport did not start within 1 s")
+}
+
+// lastPacket is how long the library may take to hand on a packet it has read.
+const lastPacket = 20 * time.Millisecond
+
+func (p *Phone) filter(_ sip.TransportReadProps, data []byte) ([]byte, error) {
+	if p.deaf.Load() {
+		return nil, nil
+	}
+	return data, nil
 }
 
 // enter counts a piece of work that Close waits for; false when the telephone is closed.
@@ -220,9 +233,12 @@ func (p *Phone) Vanish() {
 		}
 	}
 	// Work in progress ends first: what it would still send on a closed socket, the
-	// library would send from a new one, and keep that.
+	// library would send from a new one, and keep that. The same goes for packets the
+	// library has read and not handed on yet, which nothing counts: they get a moment.
+	p.deaf.Store(true)
 	p.wg.Wait()
 	if !closed {
+		time.Sleep(lastPacket)
 		_ = p.conn.Close()
 		_ = p.ua.Close()
 	}
