@@ -57,7 +57,7 @@ func (e *env) knownPrompts(c *config) ([]softphone.CataloguePrompt, error) {
 	var known []softphone.CataloguePrompt
 	add := func(s call.Sound, err error) {
 		if err == nil {
-			known = append(known, softphone.CataloguePrompt{Name: s.Name, Lang: string(s.Lang), Text: s.Text, Path: s.Path})
+			known = append(known, softphone.CataloguePrompt{Name: s.Name, Lang: string(s.Lang), Text: s.Text, Path: s.Path + ".alaw"})
 		}
 	}
 	for _, lang := range def.Languages {
