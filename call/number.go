@@ -202,9 +202,7 @@ func national(d string) (Number, error) {
 func international(d string) (Number, error) {
 	if cc, rest, ok := frenchCode(d); ok {
 		// "+33 (0)1 99…": the national 0 is written by people and does not belong.
-		if strings.HasPrefix(rest, "0") {
-			rest = rest[1:]
-		}
+		rest = strings.TrimPrefix(rest, "0")
 		switch {
 		case cc == "33" && len(rest) >= 4 && short(rest):
 			return Number(rest), nil

@@ -20,7 +20,6 @@ var epoch = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 // nothing kept from one event to the next but the facts.
 type refCaller struct {
 	Caller
-	rules    *service.Queue // of its own line
 	assigned call.AgentID
 }
 

@@ -375,7 +375,7 @@ func TestWrapUpKeepsTheAgentUntilItsEndOrUntilDone(t *testing.T) {
 		next := s.join("c2", "cni")
 		time.Sleep(30*time.Second - 1)
 		s.nobodyFor(next)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		r = s.agentFor(next, "2001")
 		r.Connected()

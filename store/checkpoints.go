@@ -312,7 +312,7 @@ func scanCheckpoint(rows *sql.Rows) (call.Checkpoint, error) {
 }
 
 func (c *Checkpoints) healthy() error {
-	err, d := c.health.state()
+	d, err := c.health.state()
 	if err == nil {
 		return nil
 	}

@@ -157,16 +157,16 @@ func (h *health) end(err error) {
 }
 
 // state returns the last error and since when it lasts.
-func (h *health) state() (error, time.Duration) {
+func (h *health) state() (since time.Duration, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
-		return h.err, time.Since(h.since)
+		return time.Since(h.since), h.err
 	}
 	if h.running > 0 && time.Since(h.began) > slow {
-		return errors.New(string(NoAnswer)), time.Since(h.began)
+		return time.Since(h.began), errors.New(string(NoAnswer))
 	}
-	return nil, 0
+	return 0, nil
 }
 
 func (h *health) idle() time.Duration {
@@ -210,7 +210,7 @@ func newProbe(base context.Context, eng *engine, every time.Duration) *probe {
 }
 
 func (p *probe) healthy() error {
-	err, d := p.eng.health.state()
+	d, err := p.eng.health.state()
 	if err == nil {
 		return nil
 	}

@@ -257,7 +257,7 @@ func (j *Journal) writeGroup(group []record, deadline time.Time) error {
 	}
 	ctx, cancel := context.WithDeadline(j.base, deadline)
 	defer cancel()
-	was, _ := j.health.state()
+	_, was := j.health.state()
 	j.health.begin()
 	err := writeRecords(ctx, j.eng, group)
 	j.health.end(asFault(j.eng, err))
@@ -324,7 +324,7 @@ func (j *Journal) putAway() {
 }
 
 func (j *Journal) healthy() error {
-	err, d := j.health.state()
+	d, err := j.health.state()
 	if err == nil {
 		return nil
 	}

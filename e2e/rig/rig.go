@@ -60,7 +60,6 @@ type Rig struct {
 	def      *service.Definition
 	ix       *softphone.Index
 
-	mu       sync.Mutex
 	asterisk *process
 	control  *process
 }
@@ -431,7 +430,7 @@ func (r *Rig) StopController() { r.control.end(syscall.SIGTERM) }
 func (r *Rig) Signal(sig syscall.Signal) { _ = r.control.cmd.Process.Signal(sig) }
 
 // ControllerLog is what the controller wrote so far; ControllerEnded tells whether it has ended.
-func (r *Rig) ControllerLog() string { return r.control.text() }
+func (r *Rig) ControllerLog() string            { return r.control.text() }
 func (r *Rig) ControllerEnded() <-chan struct{} { return r.control.done }
 
 // ControllerPID is the process id of the controller.

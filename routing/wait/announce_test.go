@@ -122,12 +122,11 @@ func TestLadderHasOneNamePerPromptAndAWordForEveryWait(t *testing.T) {
 
 // heard follows one caller's announcements and holds them against the promises of Announcer.
 type heard struct {
-	spoken  bool
-	rung    Rung
-	since   time.Duration // when this upper end was first said; late resets it
-	late    bool
-	causes  Causes
-	elapsed time.Duration
+	spoken bool
+	rung   Rung
+	since  time.Duration // when this upper end was first said; late resets it
+	late   bool
+	causes Causes
 }
 
 func (h *heard) check(t *rapid.T, a Announcement, e Estimate, elapsed time.Duration, c Causes) {
