@@ -9,6 +9,7 @@ import (
 	"decroche/e2e/softphone"
 	"decroche/service"
 	"decroche/speech"
+	"decroche/web/api"
 )
 
 type callCmd struct {
@@ -63,6 +64,14 @@ func (e *env) knownPrompts(c *config) ([]softphone.CataloguePrompt, error) {
 	for _, lang := range def.Languages {
 		for _, id := range speech.IDs(lang) {
 			add(lib.System(e.ctx, id, lang))
+		}
+	}
+	var news []api.Message
+	if err := e.ask("GET", "/api/messages", nil, &news); err == nil { // the line may run elsewhere
+		for _, m := range news {
+			for lang, text := range m.Text {
+				add(lib.Text(e.ctx, fmt.Sprintf("message:%d", m.ID), lang, text))
+			}
 		}
 	}
 	v := voice{lib, &server{c: c}}
