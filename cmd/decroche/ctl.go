@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -206,11 +207,15 @@ func (cmd publishCmd) Run(e *env) error {
 	return nil
 }
 
+// who names the person at the keyboard, for the history of messages.
 func who() string {
 	if u := os.Getenv("SUDO_USER"); u != "" {
 		return u
 	}
-	return os.Getenv("USER")
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
 }
 
 type listCmd struct {
