@@ -43,8 +43,10 @@ func (r *Runner[S]) Run(ctx context.Context, c Call, step string, s *S) (End, er
 	var err error
 	excused := false
 	for step != Over {
-		if err = r.save(ctx, info, step, s); err != nil {
+		if err = r.Save(ctx, c, step, s); errors.Is(err, ErrFenced) {
 			break
+		} else if err != nil && context.Cause(ctx) == nil { // the caller is worth more than the checkpoint
+			log.Error("a call goes on that could not be saved", "step", step, "err", err)
 		}
 		at := step
 		step, err = r.take(ctx, c, at, s)
@@ -52,7 +54,7 @@ func (r *Runner[S]) Run(ctx context.Context, c Call, step string, s *S) (End, er
 			continue
 		}
 		step = at
-		if cause := context.Cause(ctx); cause != nil || excused {
+		if context.Cause(ctx) != nil || excused || errors.Is(err, ErrFenced) {
 			break
 		}
 		log.Error("a step failed; the caller hears an apology", "step", at, "err", err)
@@ -84,11 +86,13 @@ func (r *Runner[S]) take(ctx context.Context, c Call, name string, s *S) (next s
 	return step(ctx, c, s)
 }
 
-func (r *Runner[S]) save(ctx context.Context, info Info, step string, s *S) error {
+// Save keeps where the call stands: before each step, and in the midst of a long one.
+func (r *Runner[S]) Save(ctx context.Context, c Call, step string, s *S) error {
 	state, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("save the state before step %q: %w", step, err)
 	}
+	info := c.Info()
 	cp := Checkpoint{Call: info.ID, Epoch: r.Epoch, Step: step, State: state, Info: info, At: time.Now()}
 	if err := r.Checkpoints.Save(ctx, cp); err != nil {
 		return fmt.Errorf("save the checkpoint before step %q: %w", step, err)

@@ -58,8 +58,10 @@ func (j *Journey) hours(ctx context.Context, c call.Call, v *Visit) (string, err
 	if !v.def.OpeningFor(number, time.Now()).Open {
 		return StepClosed, nil
 	}
-	if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, v.def.Entry.Welcome)...); err != nil {
-		return "", err
+	if !v.again { // nobody is welcomed twice
+		if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, v.def.Entry.Welcome)...); err != nil {
+			return "", err
+		}
 	}
 	return StepNews, nil
 }
@@ -70,15 +72,8 @@ func (j *Journey) news(ctx context.Context, c call.Call, v *Visit) (string, erro
 	if replaced, err := j.sayIncidents(ctx, c, v, ""); err != nil || replaced {
 		return StepReplaced, err
 	}
-	now := time.Now()
-	for _, m := range v.def.Entry.Messages {
-		if m.Queue != "" || now.Before(m.From) || !now.Before(m.Until) {
-			continue
-		}
-		if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, m.Prompt)...); err != nil {
-			return "", err
-		}
-		j.note(c, call.EventMessage, "dated", m.ID)
+	if err := j.sayDated(ctx, c, v, ""); err != nil {
+		return "", err
 	}
 	number, _ := v.def.NumberFor(c.Info().To)
 	if number.Queue != "" {
@@ -86,6 +81,21 @@ func (j *Journey) news(ctx context.Context, c call.Call, v *Visit) (string, erro
 	}
 	v.Menu, v.Tries = v.def.Entry.Menu, 0
 	return StepMenu, nil
+}
+
+// sayDated says the messages known in advance that are for callers of the queue, "" for all.
+func (j *Journey) sayDated(ctx context.Context, c call.Call, v *Visit, queue string) error {
+	now := time.Now()
+	for _, m := range v.def.Entry.Messages {
+		if m.Queue != queue || now.Before(m.From) || !now.Before(m.Until) {
+			continue
+		}
+		if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, m.Prompt)...); err != nil {
+			return err
+		}
+		j.note(c, call.EventMessage, "dated", m.ID)
+	}
+	return nil
 }
 
 // sayIncidents says the incident messages this caller has not heard. It tells whether one

@@ -46,6 +46,8 @@ type Journey struct {
 	News    News
 	Journal call.Journal
 	Log     *slog.Logger
+	// Keep saves where a call stands in the midst of a long step; nil is allowed.
+	Keep func(ctx context.Context, c call.Call, step string, v *Visit) error
 	// Heard is told of each wait announcement, for metrics; nil is allowed.
 	Heard func(queue string, e wait.Estimate, rung *wait.Rung)
 }
@@ -76,6 +78,8 @@ type Visit struct {
 	place       *routing.Place
 	reservation *routing.Reservation
 	leg         call.AgentLeg
+	// again says that an earlier controller has begun the present step.
+	again bool
 }
 
 // The names of the steps, as checkpoints keep them.
@@ -116,6 +120,7 @@ func (j *Journey) Steps() map[string]call.Step[Visit] {
 	}
 	for name, step := range steps {
 		steps[name] = func(ctx context.Context, c call.Call, v *Visit) (string, error) {
+			v.again = v.def == nil && c.Info().Resumed
 			if v.def == nil { // the first step of this process for the call
 				v.def = j.Service()
 			}

@@ -70,11 +70,12 @@ func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, erro
 		v.Reason = info.Reason
 		j.note(c, call.EventReason, "reason", info.Reason, "by", "info")
 	}
-	heard, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, info.Prompt)...)
+	sounds := j.prompts(ctx, v, info.Prompt)
+	heard, err := c.SayUnlessKey(ctx, sounds...)
 	if err != nil {
 		return "", err
 	}
-	if heard {
+	if heard && len(sounds) > 0 {
 		v.InfoHeard = true
 		j.note(c, call.EventInfo, "info", v.Info)
 	}

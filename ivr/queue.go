@@ -3,6 +3,8 @@ package ivr
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -16,24 +18,20 @@ import (
 // queue keeps the caller in line, tells the truth about the wait, and rings the agents
 // reserved for this caller until one answers. The caller keeps the place meanwhile.
 func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, error) {
-	if step, err := j.entrance(ctx, c, v); step != "" || err != nil {
-		return step, err
+	if !v.QueueGreeted {
+		if step, err := j.entrance(ctx, c, v); step != "" || err != nil {
+			return step, err
+		}
 	}
-	if v.Joined.IsZero() {
-		v.Joined = time.Now()
-	}
-	place, err := j.Floor.Join(routing.Caller{
-		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: v.QueueGreeted || c.Info().Resumed,
-	})
-	var full *routing.FullError
-	if errors.As(err, &full) {
+	err := j.enter(c, v)
+	if full := new(routing.FullError); errors.As(err, &full) {
 		v.Joined = time.Time{}
 		return StepSaturated, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	v.place = place
+	place := v.place
 	defer func() {
 		if cause := context.Cause(ctx); errors.Is(cause, call.ErrDetach) || errors.Is(cause, call.ErrFenced) {
 			place.Withdraw() // the caller still waits, for the next controller
@@ -44,6 +42,7 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 	if err := c.Hold(ctx); err != nil {
 		return "", err
 	}
+	c.Flush() // what was typed for the menus is no question about the wait
 	spoken, err := j.join(ctx, c, v)
 	if err != nil {
 		return "", err
@@ -51,14 +50,9 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 	return j.attend(ctx, c, v, spoken)
 }
 
-// entrance says the incident messages of this queue; one that replaces the journey ends it here.
+// entrance says the incident messages of this queue, and those known in advance; an
+// incident that replaces the journey ends it here.
 func (j *Journey) entrance(ctx context.Context, c call.Call, v *Visit) (string, error) {
-	if v.QueueGreeted {
-		return "", nil
-	}
-	if _, ok := v.def.Queues[v.Queue]; !ok { // removed by a reload before a restart
-		v.Queue = v.def.Menus[v.def.Entry.Menu].Queue
-	}
 	replaced, err := j.sayIncidents(ctx, c, v, v.Queue)
 	if err != nil {
 		return "", err
@@ -66,16 +60,27 @@ func (j *Journey) entrance(ctx context.Context, c call.Call, v *Visit) (string, 
 	if replaced {
 		return StepReplaced, nil
 	}
-	now := time.Now()
-	for _, m := range v.def.Entry.Messages {
-		if m.Queue == v.Queue && !now.Before(m.From) && now.Before(m.Until) {
-			if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, m.Prompt)...); err != nil {
-				return "", err
-			}
-			j.note(c, call.EventMessage, "dated", m.ID)
-		}
+	return "", j.sayDated(ctx, c, v, v.Queue)
+}
+
+// enter takes the caller's place in line. Who asked for a queue that a reload has taken
+// away still asked for a person: the queue of the first menu has one.
+func (j *Journey) enter(c call.Call, v *Visit) (err error) {
+	if v.Joined.IsZero() {
+		v.Joined = time.Now()
 	}
-	return "", nil
+	who := routing.Caller{ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: v.QueueGreeted}
+	err = routing.ErrUnknownQueue
+	if v.def.Queues[v.Queue] != nil {
+		v.place, err = j.Floor.Join(who)
+	}
+	if errors.Is(err, routing.ErrUnknownQueue) {
+		v.def = j.Service()
+		v.Queue = v.def.Menus[v.def.Entry.Menu].Queue
+		who.Queue = v.Queue
+		v.place, err = j.Floor.Join(who)
+	}
+	return err
 }
 
 // join says where the caller stands, once; who comes back after a restart goes on waiting.
@@ -114,9 +119,11 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 		next.Reset(max(rules.Announce, spoken+breath))
 		return err
 	}
-	rings := make(chan rung, 1)
-	ringing := false
+	answered, rings := make(chan struct{}, 1), make(chan rung, 1)
+	ringing, connecting := false, false
+	ringCtx, stopRinging := context.WithCancel(ctx)
 	defer func() { // who is rung for nobody stops ringing before the step ends
+		stopRinging()
 		if ringing {
 			if r := <-rings; r.leg != nil {
 				r.leg.Release(context.WithoutCancel(ctx))
@@ -130,7 +137,16 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 
 		case r := <-v.place.Reserved():
 			ringing = true
-			go func() { rings <- j.ring(ctx, c, v, r, rules) }()
+			go func() { rings <- j.ring(ringCtx, c, v, r, rules, answered) }()
+
+		case <-answered: // the agent is being told about the call: the caller hears that it begins
+			connecting = true
+			next.Stop()
+			words := j.prompts(ctx, v, "hold.connecting")
+			spoken = length(words)
+			if err := c.Announce(ctx, words...); err != nil {
+				return "", err
+			}
 
 		case r := <-rings:
 			ringing = false
@@ -138,15 +154,23 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 				v.reservation, v.leg = r.reservation, r.leg
 				return j.hand(ctx, c, v)
 			}
-			if failed := new(call.RingError); errors.As(r.err, &failed) {
-				j.note(c, call.EventRingFailed, "agent", failed.Agent, "result", failed.Result)
-				r.reservation.Failed(failed.Result)
-				continue
+			if cause := context.Cause(ctx); cause != nil {
+				return "", cause
 			}
-			r.reservation.Failed(call.Unreachable)
-			return "", r.err
+			select {
+			case <-answered:
+			default:
+			}
+			j.missed(c, r)
+			if connecting { // it was said too early: the caller soon hears the place again
+				connecting = false
+				next.Reset(spoken + breath)
+			}
 
 		case <-c.Digits(): // any key: where do I stand?
+			if connecting {
+				continue
+			}
 			if err := announce(); err != nil {
 				return "", err
 			}
@@ -159,8 +183,26 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 	}
 }
 
-// ring rings the agent and whispers to the agent who calls, before the two can hear each other.
-func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Reservation, rules *service.Queue) rung {
+// missed puts the caller back in line after an agent could not be had. An exchange that
+// failed is no fault of the agent's, who is left alone for a short while only.
+func (j *Journey) missed(c call.Call, r rung) {
+	failed := new(call.RingError)
+	if !errors.As(r.err, &failed) {
+		j.Log.Warn("an agent could not be rung; the caller keeps the place", "call", c.Info().ID, "agent", r.reservation.Agent().ID, "err", r.err)
+		failed = &call.RingError{Agent: r.reservation.Agent().ID, Result: call.Busy}
+	}
+	j.note(c, call.EventRingFailed, "agent", failed.Agent, "result", failed.Result)
+	r.reservation.Failed(failed.Result)
+}
+
+// ring rings the agent and whispers to the agent who calls, before the two can hear each
+// other. It runs beside the wait, so it catches its own faults.
+func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Reservation, rules *service.Queue, answered chan<- struct{}) (out rung) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = rung{reservation: r, err: fmt.Errorf("ringing an agent panicked: %v\n%s", p, debug.Stack())}
+		}
+	}()
 	agent := r.Agent().ID
 	r.Ringing()
 	j.note(c, call.EventRinging, "agent", agent)
@@ -169,6 +211,7 @@ func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Re
 		return rung{reservation: r, err: err}
 	}
 	j.note(c, call.EventAgentAnswered, "agent", agent)
+	answered <- struct{}{}
 	if err := leg.Whisper(ctx, j.whisper(ctx, v, rules)...); err != nil {
 		leg.Release(context.WithoutCancel(ctx))
 		if context.Cause(ctx) == nil { // the agent hung up during the whisper: that is a refusal
@@ -249,6 +292,14 @@ func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...
 	j.note(c, call.EventAnnounced, data...)
 	if j.Heard != nil {
 		j.Heard(v.Queue, standing.Estimate, said.Rung)
+	}
+	if j.Keep != nil { // the next controller knows what this caller has been told
+		switch err := j.Keep(ctx, c, StepQueue, v); {
+		case errors.Is(err, call.ErrFenced):
+			return 0, err
+		case err != nil && ctx.Err() == nil:
+			j.Log.Error("a caller waits on who could not be saved", "call", c.Info().ID, "err", err)
+		}
 	}
 	return length(sounds), c.Announce(ctx, sounds...)
 }

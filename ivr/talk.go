@@ -25,12 +25,17 @@ func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, erro
 		j.note(c, call.EventTransferred, "agent", agent, "to", v.leg.Agent())
 		state := v.leg.State()
 		v.Leg = &state
+		if v.reservation == nil {
+			return StepTalk, nil
+		}
 		if err := v.reservation.TransferTo(state.Agent); err != nil {
 			j.Log.Warn("a transfer could not be followed on the floor", "call", c.Info().ID, "err", err)
 		}
 		return StepTalk, nil // saved with the colleague's leg before they go on
 	}
-	v.reservation.Done(time.Since(v.Connected))
+	if v.reservation != nil {
+		v.reservation.Done(time.Since(v.Connected))
+	}
 	if err != nil && context.Cause(ctx) == nil {
 		return "", err
 	}
@@ -56,10 +61,12 @@ func (j *Journey) resumeTalk(ctx context.Context, c call.Call, v *Visit) (gone b
 		return true, nil
 	}
 	j.note(c, call.EventResumed, "agent", v.Leg.Agent)
-	v.reservation, err = j.Floor.ResumeTalk(routing.Caller{
+	if v.reservation, err = j.Floor.ResumeTalk(routing.Caller{
 		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: true,
-	}, v.leg.Agent())
-	return false, err
+	}, v.leg.Agent()); err != nil { // they go on talking all the same
+		j.Log.Warn("a conversation could not be followed on the floor", "call", c.Info().ID, "err", err)
+	}
+	return false, nil
 }
 
 // goodbye thanks a caller whose agent has hung up.

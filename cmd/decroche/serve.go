@@ -148,6 +148,9 @@ func (s *server) assemble(ctx context.Context) error {
 	s.journey = &ivr.Journey{
 		Service: s.def.Load, Floor: s.floor, Voice: voice{s.lib, s}, News: s.board, Journal: s.live, Log: s.log,
 	}
+	s.journey.Keep = func(ctx context.Context, c call.Call, step string, v *ivr.Visit) error {
+		return s.runner().Save(ctx, c, step, v)
+	}
 	s.x = phone.New(phone.Options{
 		ARI: s.ari, App: c.app(), Log: s.log, Checkpoints: s.db.Checkpoints(),
 		Drive: s.drive, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts,
