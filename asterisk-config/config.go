@@ -46,8 +46,8 @@ type Config struct {
 	Modules, Documentation string
 	// ExtraModules are loaded beside those the line needs (the benchmark's baseline loads app_queue).
 	ExtraModules []string
-	// ExtraDialplan is appended to extensions.conf (the benchmark's baseline).
-	ExtraDialplan string
+	// Extra is appended to the files named, "extensions.conf" (the benchmark's baseline).
+	Extra map[string]string
 }
 
 // Trunk is an operator's SIP trunk.
@@ -182,11 +182,17 @@ func (c Config) Render(uid, gid int) error {
 		if err := t.Execute(&b, c); err != nil {
 			return fmt.Errorf("render Asterisk's %s: %w", t.Name(), err)
 		}
-		if t.Name() == "extensions.conf" {
-			b.WriteString(c.ExtraDialplan)
-		}
+		b.WriteString(c.Extra[t.Name()])
 		if err := c.write(t.Name(), b.String(), uid, gid); err != nil {
 			return fmt.Errorf("write Asterisk's %s: %w", t.Name(), err)
+		}
+	}
+	for name, text := range c.Extra {
+		if all.Lookup(name) != nil {
+			continue
+		}
+		if err := c.write(name, text, uid, gid); err != nil {
+			return fmt.Errorf("write Asterisk's %s: %w", name, err)
 		}
 	}
 	for _, name := range unused {

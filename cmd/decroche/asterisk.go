@@ -15,8 +15,8 @@ import (
 )
 
 type asteriskCmd struct {
-	ExtraModules  []string `hidden:"" help:"Modules for benchmarks."`
-	ExtraDialplan string   `hidden:"" type:"existingfile" help:"A dialplan for benchmarks."`
+	ExtraModules []string `hidden:"" help:"Modules for benchmarks."`
+	ExtraConfig  string   `hidden:"" type:"existingdir" help:"A folder of .conf files, appended to ours, for benchmarks."`
 }
 
 // Run renders the configuration and stays with Asterisk until it ends.
@@ -50,12 +50,8 @@ func (cmd *asteriskCmd) start(ctx context.Context, e *env, c *config) (*child, e
 		return nil, fmt.Errorf("configuration %s: %w", c.file, err)
 	}
 	rendered.ExtraModules = cmd.ExtraModules
-	if cmd.ExtraDialplan != "" {
-		raw, err := os.ReadFile(cmd.ExtraDialplan)
-		if err != nil {
-			return nil, err
-		}
-		rendered.ExtraDialplan = string(raw)
+	if rendered.Extra, err = readAll(cmd.ExtraConfig); err != nil {
+		return nil, err
 	}
 	if err := portsFree(c); err != nil {
 		return nil, err
@@ -99,6 +95,26 @@ func (cmd *asteriskCmd) start(ctx context.Context, e *env, c *config) (*child, e
 	}
 	slog.Info("asterisk started", "version", a.Version, "pid", proc.Process.Pid, "dir", rendered.Dir)
 	return p, nil
+}
+
+// readAll gives the .conf files of a folder by their names; no folder, no files.
+func readAll(dir string) (map[string]string, error) {
+	files := map[string]string{}
+	if dir == "" {
+		return files, nil
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, "*.conf"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read configuration to add to Asterisk's: %w", err)
+		}
+		files[filepath.Base(path)] = string(raw)
+	}
+	return files, nil
 }
 
 // wait returns when Asterisk has ended: nil if we ended it.
