@@ -74,6 +74,10 @@ type Visit struct {
 	// End is set by the step that ends the call in good order.
 	End call.End `json:"end,omitzero"`
 
+	// Settled is told once a caller taken up after a restart has the place in line or the
+	// agent again, so that nobody new comes before; nil is allowed.
+	Settled func() `json:"-"`
+
 	def         *service.Definition
 	place       *routing.Place
 	reservation *routing.Reservation
@@ -135,7 +139,7 @@ func (j *Journey) Ended(v *Visit, step string, err error) call.End {
 	switch {
 	case v.End.Outcome != "":
 		return v.End
-	case step == StepSorry && !errors.Is(err, call.ErrHangup):
+	case step == StepSorry && !errors.Is(err, call.ErrHangup) && !errors.Is(err, call.ErrTechnical):
 		return call.End{Outcome: call.Failed, Reason: call.ReasonInternal}
 	}
 	reason := call.ReasonCallerHungUp
@@ -200,6 +204,12 @@ func (j *Journey) prompt(ctx context.Context, v *Visit, lang call.Lang, name str
 		return j.Voice.Phrase(ctx, name, lang, phrase)
 	}
 	return j.Voice.System(ctx, name, lang)
+}
+
+func (v *Visit) settle() {
+	if v.Settled != nil {
+		v.Settled()
+	}
 }
 
 // end ends the call in good order after the step that returns it.

@@ -24,6 +24,7 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 		}
 	}
 	err := j.enter(c, v)
+	v.settle()
 	if full := new(routing.FullError); errors.As(err, &full) {
 		v.Joined = time.Time{}
 		return StepSaturated, nil

@@ -12,7 +12,9 @@ import (
 // talk lets caller and agent talk until one of them leaves.
 func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	if v.leg == nil {
-		if gone, err := j.resumeTalk(ctx, c, v); gone || err != nil {
+		gone, err := j.resumeTalk(ctx, c, v)
+		v.settle()
+		if gone || err != nil {
 			return StepGoodbye, err
 		}
 	}
@@ -43,7 +45,10 @@ func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, erro
 		end = call.CallerLeft
 	}
 	j.note(c, call.EventTalkEnded, "agent", agent, "by", end, "talk_ms", time.Since(v.Connected).Milliseconds())
-	if end == call.CallerLeft {
+	switch {
+	case errors.Is(context.Cause(ctx), call.ErrTechnical):
+		return v.end(call.Answered, call.ReasonExchange)
+	case end == call.CallerLeft:
 		return v.end(call.Answered, call.ReasonCallerHungUp)
 	}
 	return StepGoodbye, nil

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,17 +32,20 @@ type Options struct {
 	// Checkpoints tells which calls are not over.
 	Checkpoints call.Checkpoints
 	// Drive takes a call through its journey, from the checkpoint if there is one, and
-	// returns when it has ended or the context has.
-	Drive func(ctx context.Context, c call.Call, cp *call.Checkpoint)
+	// returns when it has ended or the context has. It calls settled, once or more, when a
+	// call taken up has its place again: the next one is taken up after it.
+	Drive func(ctx context.Context, c call.Call, cp *call.Checkpoint, settled func())
+	// Turn orders the calls to take up; nil: the oldest arrival first.
+	Turn func(a, b call.Checkpoint) int
 	// Gone closes a call whose caller left while no controller was there.
 	Gone func(ctx context.Context, cp call.Checkpoint)
 	// Code obeys a star code an agent has dialled and gives what the agent hears.
 	Code func(ctx context.Context, agent call.AgentID, code string) []call.Sound
 	// Consult reserves a colleague whom an agent calls; the colleague is released when it ends.
 	Consult func(from, to call.AgentID) (release func(), err error)
-	// Rescue is what follows each question while its answer is awaited, should this
-	// process die: a word of excuse and music, after a silence longer than any wait for a key.
-	Rescue func(call.Lang) []call.Sound
+	// Rescue is what follows each question while its answer is awaited, should this process
+	// die: a word of excuse and music, after a silence longer than the wait for the key.
+	Rescue func(lang call.Lang, wait time.Duration) []call.Sound
 	// Accounts are the agents' SIP accounts, pushed after each connect.
 	Accounts func() []Account
 }
@@ -56,7 +60,9 @@ type Exchange struct {
 	consults map[string]*consult // by the channel of the agent who asks
 	stopping bool
 	work     sync.WaitGroup
-	ready    bool
+	ready    uint64 // the connection, counted from 1, whose calls are recovered
+
+	recovered bool // the checkpoints of the process before are dealt with; owned by up
 }
 
 // New makes an Exchange; Run starts it.
@@ -68,8 +74,11 @@ func New(o Options) *Exchange {
 func (x *Exchange) Ready() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.ready && x.ari.Connected()
+	return x.ready == x.connection() && x.ari.Connected()
 }
+
+// connection counts the connections to Asterisk, from 1.
+func (x *Exchange) connection() uint64 { return x.ari.Stats().Reconnects + 1 }
 
 // Lines is how many callers are on the line.
 func (x *Exchange) Lines() int {
@@ -88,7 +97,7 @@ func (x *Exchange) Run(ctx context.Context) error {
 		cause, err = call.ErrFenced, fmt.Errorf("%w: %w", call.ErrFenced, err)
 	}
 	x.mu.Lock()
-	x.stopping, x.ready = true, false
+	x.stopping, x.ready = true, 0
 	for _, l := range x.lines {
 		l.cancel(cause)
 	}
@@ -110,10 +119,20 @@ func (x *Exchange) Fence() {
 func (x *Exchange) holdBridge() string { return x.App + "-hold" }
 
 // up runs after every connect, before events of unknown channels are handed out.
-func (x *Exchange) up(ctx context.Context, _ ari.Up) error {
+func (x *Exchange) up(ctx context.Context, how ari.Up) error {
+	connection := x.connection()
 	x.mu.Lock()
-	x.ready = false
+	lost := 0
+	if how.Restarted {
+		for _, l := range x.lines {
+			l.cancel(errExchangeLost)
+		}
+		lost = len(x.lines)
+	}
 	x.mu.Unlock()
+	if lost > 0 {
+		x.Log.Error("Asterisk started anew: the calls that were on it are over", "calls", lost)
+	}
 	if _, err := x.ari.CreateBridge(ctx, x.holdBridge(), "holding", "decroche waiting room"); err != nil && !errors.Is(err, ari.ErrConflict) {
 		return fmt.Errorf("make the bridge where callers wait: %w", err)
 	}
@@ -126,26 +145,36 @@ func (x *Exchange) up(ctx context.Context, _ ari.Up) error {
 		return err
 	}
 	x.mu.Lock()
-	x.ready = true
+	x.ready = connection
 	x.mu.Unlock()
 	return nil
 }
 
+// recoveryPatience bounds how long new callers wait for those taken up to have their place again.
+const recoveryPatience = 3 * time.Second
+
 // recover compares the checkpoints with Asterisk's channels. Both: the call goes on.
-// Checkpoint only: the caller left meanwhile. Channel only: it begins.
+// Checkpoint only: the caller left meanwhile. Channel only: it begins. Later connects have
+// no checkpoints to look at: the calls of this process have their lines, which read their
+// channels again by themselves.
 func (x *Exchange) recover(ctx context.Context) error {
-	open, err := x.Checkpoints.Open(ctx)
-	if err != nil {
-		return fmt.Errorf("recover calls: read the open checkpoints: %w", err)
+	var open []call.Checkpoint
+	if !x.recovered {
+		var err error
+		if open, err = x.Checkpoints.Open(ctx); err != nil {
+			return fmt.Errorf("recover calls: read the open checkpoints: %w", err)
+		}
+		if x.Turn != nil {
+			slices.SortStableFunc(open, x.Turn)
+		}
 	}
 	pending := make(map[string]*line, len(open)) // listening before we look, so that no hang-up is missed
-	points := make(map[string]call.Checkpoint, len(open))
 	for _, cp := range open {
 		id := string(cp.Call)
 		if x.line(id) == nil {
 			info := cp.Info
 			info.Resumed = true
-			pending[id], points[id] = x.newLine(info), cp
+			pending[id] = x.newLine(info)
 		}
 	}
 	channels, err := x.ari.Channels(ctx)
@@ -156,21 +185,31 @@ func (x *Exchange) recover(ctx context.Context) error {
 		return fmt.Errorf("recover calls: list Asterisk's channels: %w", err)
 	}
 	kept := map[string]bool{} // agents' legs that a conversation needs
-	resumed, gone, begun := 0, 0, 0
+	there := make(map[string]bool, len(channels))
 	for _, ch := range channels {
-		if l, ok := pending[ch.ID]; ok {
-			cp := points[ch.ID]
-			delete(pending, ch.ID)
+		there[ch.ID] = true
+	}
+	resumed, gone, begun := 0, 0, 0
+	patience, cancel := context.WithTimeout(ctx, recoveryPatience)
+	defer cancel()
+	for _, cp := range open {
+		l := pending[string(cp.Call)]
+		switch {
+		case l == nil: // taken up at a connect that was lost before its recovery was over
+		case there[l.id]:
 			kept[legOf(cp)] = true
-			x.start(l, &cp)
+			select {
+			case <-x.start(l, &cp):
+			case <-patience.Done():
+			}
 			resumed++
+		default:
+			l.mail.Close()
+			x.Gone(ctx, cp)
+			gone++
 		}
 	}
-	for id, l := range pending {
-		l.mail.Close()
-		x.Gone(ctx, points[id])
-		gone++
-	}
+	x.recovered = true
 	for _, ch := range channels {
 		if x.line(ch.ID) != nil || x.legInUse(ch.ID) || kept[ch.ID] {
 			continue
@@ -214,26 +253,32 @@ func (x *Exchange) unclaimed(ctx context.Context, e ari.Event) {
 // begin starts a call that nobody has driven yet.
 func (x *Exchange) begin(info call.Info) { x.start(x.newLine(info), nil) }
 
-// start registers the line and gives it its goroutines.
-func (x *Exchange) start(l *line, cp *call.Checkpoint) {
+// start registers the line and gives it its goroutines. The channel it returns is closed
+// when the call has its place again.
+func (x *Exchange) start(l *line, cp *call.Checkpoint) <-chan struct{} {
+	settled := make(chan struct{})
+	settle := sync.OnceFunc(func() { close(settled) })
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.stopping {
 		l.mail.Close()
-		return
+		settle()
+		return settled
 	}
 	x.lines[l.id] = l
 	x.work.Go(l.follow)
 	x.work.Go(func() {
 		defer func() {
+			settle()
 			x.mu.Lock()
 			delete(x.lines, l.id)
 			x.mu.Unlock()
 			l.cancel(call.ErrDetach)
 			l.mail.Close()
 		}()
-		x.Drive(l.ctx, l, cp)
+		x.Drive(l.ctx, l, cp, settle)
 	})
+	return settled
 }
 
 func (x *Exchange) spawn(f func()) {
@@ -298,14 +343,14 @@ func (x *Exchange) infoOfOrphan(ctx context.Context, ch ari.Channel) call.Info {
 	return infoOf(ch, []string{get("DIALLED"), get("DECROCHE_TRUNK"), get("ARRIVED"), get("TRIES"), get("CALLERID(num-pres)")})
 }
 
-// waitUp waits for the connection to come back, for as long as a caller can be left with
-// what Asterisk plays. It tells whether it did.
+// waitUp waits for the connection to come back and the calls to be compared, for as long as
+// a caller can be left with what Asterisk plays. It tells whether it did.
 func (x *Exchange) waitUp(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for !x.ari.Connected() {
+	for !x.Ready() {
 		select {
 		case <-ctx.Done():
 			return false

@@ -28,6 +28,7 @@ type leg struct {
 	answered chan struct{}
 	gone     chan struct{} // closed when the agent's channel has ended
 	events   chan call.TalkEvent
+	answer   func() // closes answered; it may be called more than once
 
 	mu      sync.Mutex
 	channel string
@@ -43,6 +44,7 @@ func (l *line) newLeg(channel string, agent call.AgentID) *leg {
 		l: l, channel: channel, agent: agent, bridge: "talk-" + l.id,
 		answered: make(chan struct{}), gone: make(chan struct{}), events: make(chan call.TalkEvent, 16),
 	}
+	g.answer = sync.OnceFunc(func() { close(g.answered) })
 	l.mu.Lock()
 	l.legs[channel] = g
 	l.mu.Unlock()
@@ -100,6 +102,9 @@ func callerID(r call.Ring) string {
 	return fmt.Sprintf("%q <%s>", r.Name, string(r.Show))
 }
 
+// causeUnknown is of a channel that ended while nobody listened: most likely unanswered.
+const causeUnknown = 19
+
 // ringResult reads a Q.850 cause as Asterisk gives it for SIP answers.
 func ringResult(cause int) call.RingResult {
 	switch cause {
@@ -129,7 +134,7 @@ func (l *line) ResumeLeg(ctx context.Context, st call.LegState) (call.AgentLeg, 
 		g.forget()
 		return nil, false
 	}
-	close(g.answered)
+	g.answer()
 	l.log.Info("a conversation goes on", "agent", st.Agent, "channels", len(b.Channels))
 	return g, true
 }

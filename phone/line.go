@@ -90,7 +90,7 @@ func (l *line) take(e ari.Event) {
 		}
 	case *ari.StasisStart:
 		if g := l.leg(e.Channel.ID); g != nil {
-			close(g.answered)
+			g.answer()
 		}
 	case *ari.ChannelHold:
 		l.talkEvent(e.Channel.ID, call.EventHold)
@@ -116,12 +116,16 @@ func (l *line) gone(channel string, cause int) {
 	}
 }
 
+// errExchangeLost ends the calls of an Asterisk that has died.
+var errExchangeLost = fmt.Errorf("%w with the exchange: %w", call.ErrHangup, call.ErrTechnical)
+
 // resync reads again what events may have told while nobody listened.
 func (l *line) resync() {
+	l.x.waitUp(l.ctx)
 	ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
 	defer cancel()
 	if _, err := l.x.ari.Channel(ctx, l.id); errors.Is(err, ari.ErrNotFound) {
-		l.cancel(fmt.Errorf("%w while the exchange was out of reach: %w", call.ErrHangup, call.ErrTechnical))
+		l.cancel(fmt.Errorf("%w while the exchange was out of reach", call.ErrHangup))
 		return
 	}
 	l.mu.Lock()
@@ -139,8 +143,11 @@ func (l *line) resync() {
 		}
 	}
 	for _, g := range legs {
-		if _, err := l.x.ari.Channel(ctx, g.id()); errors.Is(err, ari.ErrNotFound) {
-			g.end(0)
+		switch ch, err := l.x.ari.Channel(ctx, g.id()); {
+		case errors.Is(err, ari.ErrNotFound):
+			g.end(causeUnknown)
+		case err == nil && ch.State == "Up":
+			g.answer()
 		}
 	}
 }
@@ -235,7 +242,7 @@ func (l *line) Read(ctx context.Context, timeout time.Duration, sounds ...call.S
 	var p *playback
 	if len(sounds) > 0 {
 		var err error
-		if p, err = l.play(ctx, l.id, sounds, l.rescue(sounds)); err != nil {
+		if p, err = l.play(ctx, l.id, sounds, l.rescue(sounds, timeout)); err != nil {
 			return 0, err
 		}
 		asked = p.said
@@ -265,11 +272,11 @@ func (l *line) Read(ctx context.Context, timeout time.Duration, sounds ...call.S
 	}
 }
 
-func (l *line) rescue(sounds []call.Sound) []call.Sound {
+func (l *line) rescue(sounds []call.Sound, wait time.Duration) []call.Sound {
 	if l.x.Rescue == nil {
 		return nil
 	}
-	return l.x.Rescue(sounds[len(sounds)-1].Lang)
+	return l.x.Rescue(sounds[len(sounds)-1].Lang, wait)
 }
 
 // Hold implements call.Call.
@@ -354,8 +361,9 @@ func (l *line) do(ctx context.Context, command func(context.Context) error) erro
 		return context.Cause(ctx)
 	case errors.Is(err, ari.ErrNotFound):
 		if _, lost := l.x.ari.Channel(ctx, l.id); errors.Is(lost, ari.ErrNotFound) {
+			l.x.waitUp(ctx) // an Asterisk that has started anew knows nobody: up tells the calls so
 			l.cancel(call.ErrHangup)
-			return call.ErrHangup
+			return context.Cause(l.ctx)
 		}
 	}
 	return fmt.Errorf("%w: %w", call.ErrTechnical, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,7 +76,9 @@ type server struct {
 	states  *stateKeeper
 	http    *http.Server
 	reloads sync.Mutex
-	load    func() (*config, error)
+	// silences are those made, by their seconds.
+	silences sync.Map
+	load     func() (*config, error)
 }
 
 // newServer opens and checks everything; nothing is heard or answered yet.
@@ -153,7 +156,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.x = phone.New(phone.Options{
 		ARI: s.ari, App: c.app(), Log: s.log, Checkpoints: s.db.Checkpoints(),
-		Drive: s.drive, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts,
+		Drive: s.drive, Turn: turn, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts,
 	})
 	token, err := c.secret("api-token")
 	if err != nil {
@@ -291,7 +294,7 @@ func (s *server) close() {
 }
 
 // drive takes one call through the journey, from its checkpoint if there is one.
-func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint) {
+func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, settled func()) {
 	info := c.Info()
 	step, visit := ivr.StepGreet, new(ivr.Visit)
 	if cp != nil {
@@ -300,6 +303,9 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint) {
 			visit = new(ivr.Visit)
 		} else {
 			step = cp.Step
+		}
+		if visit.Settled = settled; step != ivr.StepQueue && step != ivr.StepTalk {
+			settled()
 		}
 		s.live.Append(call.NewEvent(info.ID, call.EventResumed, map[string]any{"step": step}))
 	} else {
@@ -312,6 +318,25 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint) {
 	if _, err := s.runner().Run(ctx, c, step, visit); err != nil {
 		s.log.Info("a call is left in place", "call", info.ID, "why", err)
 	}
+}
+
+// turn orders the calls to take up after a restart: conversations first, so that their
+// agents are known to be busy; then the callers in line, as they joined it; then the others.
+func turn(a, b call.Checkpoint) int {
+	rank := func(cp call.Checkpoint) (int, time.Time) {
+		var v ivr.Visit
+		_ = json.Unmarshal(cp.State, &v) // what cannot be read begins anew, after the others
+		switch {
+		case cp.Step == ivr.StepTalk:
+			return 0, v.Connected
+		case cp.Step == ivr.StepQueue && !v.Joined.IsZero():
+			return 1, v.Joined
+		}
+		return 2, cp.Info.Arrived
+	}
+	ra, ta := rank(a)
+	rb, tb := rank(b)
+	return cmp.Or(cmp.Compare(ra, rb), ta.Compare(tb))
 }
 
 func (s *server) runner() *call.Runner[ivr.Visit] {

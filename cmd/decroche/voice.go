@@ -87,35 +87,52 @@ func (s *server) rehearse(ctx context.Context, m ivr.Message) error {
 	return nil
 }
 
-// The rescue: what Asterisk goes on to by itself after a question that nobody is left to
-// hear the answer of. The silence outlasts every wait for a key.
-const rescueSilence = 20 * time.Second
+// rescueMargin is how much longer the silence before the rescue lasts than the wait for a
+// key: the controller's word must come before it, even on a busy machine.
+const rescueMargin = 2 * time.Second
 
-func (c *config) rescuePath() string { return filepath.Join(c.sounds(), "decroche-silence") }
-
-func (s *server) rescue(lang call.Lang) []call.Sound {
+// rescue is what Asterisk goes on to by itself after a question that nobody is left to hear
+// the answer of. A sound that cannot be had leaves the question without it.
+func (s *server) rescue(lang call.Lang, wait time.Duration) []call.Sound {
 	sorry, err := s.lib.System(context.Background(), "sorry.moment", lang)
 	if err != nil {
+		s.log.Warn("a question is asked without a rescue", "err", err)
+		return nil
+	}
+	silence, err := s.silence(wait + rescueMargin)
+	if err != nil {
+		s.log.Warn("a question is asked without a rescue", "err", err)
 		return nil
 	}
 	music := call.Sound{Path: filepath.Join(s.c.music(), speech.MusicName), Name: "music"}
-	list := []call.Sound{{Path: s.c.rescuePath(), Name: "silence"}}
+	list := []call.Sound{{Path: silence, Name: "silence"}}
 	for range 5 { // some six minutes
 		list = append(list, sorry, music)
 	}
 	return list
 }
 
+// silence gives the file of a silence of whole seconds, made at its first use.
+func (s *server) silence(d time.Duration) (path string, err error) {
+	seconds := int((d + time.Second - 1) / time.Second)
+	path = filepath.Join(s.c.sounds(), fmt.Sprintf("decroche-silence-%d", seconds))
+	if _, made := s.silences.Load(seconds); made {
+		return path, nil
+	}
+	if err := speech.WriteSilence(path, time.Duration(seconds)*time.Second); err != nil {
+		return "", err
+	}
+	s.silences.Store(seconds, true)
+	return path, nil
+}
+
 // dialplanPrompts are what Asterisk plays by itself while no controller is there.
 var dialplanPrompts = map[string]string{"decroche-hold": "dialplan.hold", "decroche-sorry": "dialplan.sorry"}
 
-// exportDialplan gives Asterisk its own prompts, its music and the silence of the rescue.
+// exportDialplan gives Asterisk its own prompts and its music.
 // Asterisk looks for music when it starts, so this goes before.
 func exportDialplan(ctx context.Context, c *config, lib *speech.Library) error {
 	if err := speech.WriteMusic(c.music()); err != nil {
-		return err
-	}
-	if err := speech.WriteSilence(c.rescuePath(), rescueSilence); err != nil {
 		return err
 	}
 	for name, id := range dialplanPrompts {
