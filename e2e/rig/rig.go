@@ -56,6 +56,7 @@ type Rig struct {
 	Dir      string // the data folder
 	Config   string
 	SIP, Web string // addresses
+	ARI      int    // Asterisk's port for it
 	bin      string
 	def      *service.Definition
 	ix       *softphone.Index
@@ -151,6 +152,7 @@ func (r *Rig) write(o Options) {
 	}
 	r.WriteService(o.Service)
 	sip, ari, web := freePort(r.tb), freePort(r.tb), freePort(r.tb)
+	r.ARI = ari
 	r.SIP, r.Web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	database := ""
 	if o.Database != "" {
