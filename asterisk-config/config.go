@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -68,9 +69,14 @@ type Trunk struct {
 
 var (
 	trunkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
-	// A value must not be able to end its line or begin a comment in Asterisk's files.
-	plain = regexp.MustCompile(`^[^\r\n;\[\]]*$`)
+	host      = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+	username  = regexp.MustCompile(`^[A-Za-z0-9._~+*=@-]{1,80}$`)
+	// A value must not be able to end its line in Asterisk's files, nor to lose its ends there.
+	password = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
 )
+
+// codecs are those whose sounds are ready-coded: Asterisk never transcodes.
+var codecs = []string{"alaw", "ulaw", "g722"}
 
 // Validate says everything that is wrong with the configuration.
 func (c Config) Validate() error {
@@ -100,17 +106,45 @@ func (c Config) Validate() error {
 				}
 			}
 		}
-		for _, v := range append([]string{t.Server, t.Username, t.Password, t.Domain}, t.Codecs...) {
-			if !plain.MatchString(v) {
-				errs = append(errs, fmt.Errorf("trunk %q: a value has a character that Asterisk's files cannot hold (line break ; [ ])", t.Name))
-			}
-		}
+		errs = append(errs, t.values()...)
 	}
 	if c.RTPFrom < 1024 || c.RTPTo <= c.RTPFrom || c.RTPTo > 65535 {
 		errs = append(errs, fmt.Errorf("rtp ports %d-%d: give a range within 1024-65535", c.RTPFrom, c.RTPTo))
 	}
 	return errors.Join(errs...)
 }
+
+// values says which of the trunk's values Asterisk could not be given.
+func (t Trunk) values() []error {
+	var errs []error
+	say := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("trunk %q: "+format, append([]any{t.Name}, args...)...))
+	}
+	if t.Server != "" && !host.MatchString(t.Server) {
+		say("server %q is not a host or host:port", t.Server)
+	}
+	if t.Domain != "" && !host.MatchString(t.Domain) {
+		say("domain %q is not a domain", t.Domain)
+	}
+	if t.Username != "" && !username.MatchString(t.Username) {
+		say("username %q: letters, digits and . _ ~ + * = @ - can be sent", t.Username)
+	}
+	if t.Username != "" && t.Password == "" {
+		say("a username needs a password_file")
+	}
+	if t.Password != "" && !password.MatchString(t.Password) {
+		say("the password in password_file is not one line of printable ASCII")
+	}
+	for _, name := range t.Codecs {
+		if !slices.Contains(codecs, name) {
+			say("codec %q is not one of %s", name, strings.Join(codecs, ", "))
+		}
+	}
+	return errs
+}
+
+// value writes a value for Asterisk's files, where a semicolon begins a comment.
+func value(s string) string { return strings.ReplaceAll(s, ";", `\;`) }
 
 // modules is what the line needs. Asterisk sorts them by what each requires.
 var modules = strings.Fields(`
@@ -170,7 +204,7 @@ func (c Config) Render(uid, gid int) error {
 	if err := os.Symlink(c.Documentation, docs); err != nil {
 		return fmt.Errorf("link Asterisk's documentation: %w", err)
 	}
-	all, err := template.New("").Funcs(template.FuncMap{"join": strings.Join}).ParseFS(templates, "templates/*.conf")
+	all, err := template.New("").Funcs(template.FuncMap{"join": strings.Join, "value": value}).ParseFS(templates, "templates/*.conf")
 	if err != nil {
 		return fmt.Errorf("parse Asterisk's templates: %w", err)
 	}

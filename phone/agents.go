@@ -32,7 +32,7 @@ func (x *Exchange) PushAccounts(ctx context.Context, accounts []Account) error {
 			{"endpoint", tuples("context", "from-agent", "disallow", "all", "allow", "alaw,ulaw,g722", "auth", id, "aors", id,
 				"direct_media", "no", "dtmf_mode", "auto_info", "rtp_symmetric", "yes", "force_rport", "yes", "rewrite_contact", "yes",
 				"callerid", fmt.Sprintf("%q <%s>", a.Name, id), "identify_by", "auth_username,username", "rtp_timeout", "120",
-				"rtp_timeout_hold", "3600", "timers", "yes")},
+				"rtp_timeout_hold", "3600", "timers", "yes", "send_connected_line", "no")},
 		}
 		for _, o := range objects {
 			if err := x.ari.PutConfig(ctx, "res_pjsip", o.kind, id, o.fields...); err != nil {
@@ -112,11 +112,13 @@ func (x *Exchange) hangup(ctx context.Context, id string) {
 	}
 }
 
+// ErrNoColleague says that no agent has the number an agent has dialled.
+var ErrNoColleague = errors.New("no agent has that number")
+
 // consult is an agent's call to a colleague; an attended transfer may take the colleague away.
 type consult struct {
-	asking, asked string // channels
-	colleague     call.AgentID
-	release       func()
+	asking, asked   string // channels
+	from, colleague call.AgentID
 
 	mu    sync.Mutex
 	up    bool // the colleague has answered
@@ -128,12 +130,16 @@ type consult struct {
 func (x *Exchange) consult(ctx context.Context, ch ari.Channel, to, from call.AgentID) {
 	release, err := x.Consult(from, to)
 	if err != nil {
-		x.Log.Info("a consultation is not possible", "from", from, "to", to, "why", err)
-		_ = x.ari.Hangup(ctx, ch.ID, ari.ReasonBusy)
+		x.Log.Info("a consultation is not possible", "from", from, "why", err)
+		why := ari.ReasonBusy
+		if errors.Is(err, ErrNoColleague) {
+			why = ari.ReasonUnallocated
+		}
+		_ = x.ari.Hangup(ctx, ch.ID, why)
 		return
 	}
-	c := &consult{asking: ch.ID, asked: newLegID(), colleague: to, release: sync.OnceFunc(release), over: make(chan struct{})}
-	defer c.release()
+	defer release()
+	c := &consult{asking: ch.ID, asked: newLegID(), from: from, colleague: to, over: make(chan struct{})}
 	mail := x.ari.Open(c.asking, c.asked)
 	defer mail.Close()
 	x.mu.Lock()
@@ -147,17 +153,23 @@ func (x *Exchange) consult(ctx context.Context, ch ari.Channel, to, from call.Ag
 	_ = x.ari.Ring(ctx, c.asking)
 	_, err = x.ari.Originate(ctx, ari.Originate{
 		ID: c.asked, Endpoint: "PJSIP/" + string(to), Args: "agent", CallerID: fmt.Sprintf("<%s>", from),
-		Timeout: 30 * time.Second, Originator: c.asking,
+		Timeout: 30 * time.Second, Originator: c.asking, Variables: transfersAskUs,
 	})
 	if err != nil {
 		_ = x.ari.Hangup(ctx, c.asking, ari.ReasonBusy)
 		return
 	}
-	bridge := "consult-" + c.asking
+	x.converse(ctx, c, mail)
+}
+
+// converse follows a consultation to its end. When ctx ends it stays as it is: the next
+// controller hangs it up.
+func (x *Exchange) converse(ctx context.Context, c *consult, mail *ari.Mailbox) {
+	moving := false // a REFER is being carried out
 	for {
 		select {
 		case <-c.over:
-			x.endConsult(ctx, bridge, c.asking)
+			x.endConsult(ctx, c, c.asking)
 			return
 		case <-ctx.Done():
 			return
@@ -169,40 +181,76 @@ func (x *Exchange) consult(ctx context.Context, ch ari.Channel, to, from call.Ag
 			case *ari.StasisStart:
 				if e.Channel.ID == c.asked {
 					c.answered()
-					if err := x.join(ctx, bridge, c); err != nil {
+					if err := x.join(ctx, c); err != nil {
 						x.Log.Warn("a consultation could not be connected", "err", err)
-						x.endConsult(ctx, bridge, c.asking, c.asked)
+						x.endConsult(ctx, c, c.asking, c.asked)
 						return
 					}
 				}
+			case *ari.ChannelTransfer:
+				moving = x.referred(ctx, c, e) || moving
 			case *ari.ChannelDestroyed, *ari.StasisEnd:
-				if c.isTaken() {
-					continue
+				if c.isTaken() || moving && c.wait(ctx) {
+					continue // over follows
 				}
-				x.endConsult(ctx, bridge, c.asking, c.asked)
+				x.endConsult(ctx, c, c.asking, c.asked)
 				return
 			}
 		}
 	}
 }
 
-func (x *Exchange) join(ctx context.Context, bridge string, c *consult) error {
+// referred takes a REFER that concerns a consultation. One on the agent's call with the
+// caller is carried out there; one on the consultation itself, as some phones send it, is
+// handed to it. It tells whether a transfer is under way.
+func (x *Exchange) referred(ctx context.Context, c *consult, e *ari.ChannelTransfer) bool {
+	if e.State != "" { // the echo of our own word on how it goes
+		return false
+	}
+	source := e.ReferredBy.SourceChannel.ID
+	if source != c.asking && source != c.asked {
+		return true
+	}
+	if to := e.ReferTo.DestinationChannel; source == c.asking && to != nil {
+		if g := x.legBy(to.ID); g != nil && g.Agent() == c.from {
+			g.carryOut(c, source)
+			return true
+		}
+	}
+	x.spawn(func() { x.tellPhone(ctx, source, ari.TransferDeclined) })
+	return false
+}
+
+// tellPhone tells a phone how the transfer went that it has asked for.
+func (x *Exchange) tellPhone(ctx context.Context, channel string, state ari.TransferState) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := x.ari.TransferProgress(ctx, channel, state); err != nil && !errors.Is(err, ari.ErrNotFound) {
+		x.Log.Warn("a phone could not be told how its transfer went", "err", err)
+	}
+}
+
+func (c *consult) bridge() string { return consultPrefix + c.asking }
+
+const consultPrefix = "consult-"
+
+func (x *Exchange) join(ctx context.Context, c *consult) error {
 	if err := x.ari.Answer(ctx, c.asking); err != nil {
 		return err
 	}
-	if _, err := x.ari.CreateBridge(ctx, bridge, "mixing", "consultation"); err != nil {
+	if _, err := x.ari.CreateBridge(ctx, c.bridge(), "mixing", "consultation"); err != nil {
 		return err
 	}
-	return x.ari.AddToBridge(ctx, bridge, ari.Join{Channels: []string{c.asking, c.asked}})
+	return x.ari.AddToBridge(ctx, c.bridge(), ari.Join{Channels: []string{c.asking, c.asked}})
 }
 
-func (x *Exchange) endConsult(ctx context.Context, bridge string, channels ...string) {
+func (x *Exchange) endConsult(ctx context.Context, c *consult, channels ...string) {
 	for _, id := range channels {
 		x.hangup(ctx, id)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	if err := x.ari.DestroyBridge(ctx, bridge); err != nil && !errors.Is(err, ari.ErrNotFound) {
+	if err := x.ari.DestroyBridge(ctx, c.bridge()); err != nil && !errors.Is(err, ari.ErrNotFound) {
 		x.Log.Warn("could not end the bridge of a consultation", "err", err)
 	}
 }
@@ -229,15 +277,25 @@ func (c *consult) isTaken() bool {
 	return c.taken
 }
 
+// wait gives a transfer under way its time: a phone may hang up as soon as it has asked.
+func (c *consult) wait(ctx context.Context) (taken bool) {
+	select {
+	case <-c.over:
+	case <-ctx.Done():
+	case <-time.After(2 * time.Second):
+	}
+	return c.isTaken()
+}
+
 // take gives the colleague to a transfer, once.
-func (c *consult) take() (call.AgentID, string, bool) {
+func (c *consult) take() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.up || c.taken {
-		return "", "", false
+		return false
 	}
 	c.taken = true
-	return c.colleague, c.asked, true
+	return true
 }
 
 // giveBack undoes take.

@@ -222,6 +222,8 @@ func (x *Exchange) recover(ctx context.Context) error {
 		case strings.HasPrefix(ch.Name, "PJSIP/trunk-") && ch.Dialplan.AppName == "Stasis":
 			x.begin(x.infoOfOrphan(ctx, ch))
 			begun++
+		case ch.Dialplan.AppName == "Stasis": // an agent's phone that dialled a code or a colleague
+			x.hangup(ctx, ch.ID)
 		}
 	}
 	if resumed+gone+begun > 0 {
@@ -310,6 +312,18 @@ func (x *Exchange) legInUse(id string) bool {
 		}
 	}
 	return false
+}
+
+// legBy finds an agent's leg by its channel.
+func (x *Exchange) legBy(channel string) *leg {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, l := range x.lines {
+		if g := l.leg(channel); g != nil {
+			return g
+		}
+	}
+	return nil
 }
 
 // infoOf reads a call from the arguments the dialplan gave: number dialled, trunk, second

@@ -21,28 +21,34 @@ var legSeq atomic.Int64
 
 func newLegID() string { return legPrefix + process + strconv.FormatInt(legSeq.Add(1), 10) }
 
+// transfersAskUs makes Asterisk hand an agent's REFER to us instead of obeying it.
+var transfersAskUs = map[string]string{"PJSIP_TRANSFER_HANDLING()": "ari-only"}
+
 // leg is an agent's phone in a call; it implements call.AgentLeg.
 type leg struct {
 	l        *line
 	bridge   string
 	answered chan struct{}
-	gone     chan struct{} // closed when the agent's channel has ended
 	events   chan call.TalkEvent
-	answer   func() // closes answered; it may be called more than once
+	moved    chan struct{} // a transfer has changed the agent
+	answer   func()        // closes answered; it may be called more than once
 
 	mu      sync.Mutex
 	channel string
 	agent   call.AgentID
 	cause   int
+	gone    chan struct{} // closed when the agent's channel has ended
 	ended   bool
 	bridged bool
-	settle  func() // ends the consultation a transfer came from, once the journey knows of it
+	over    bool            // the conversation has ended
+	moving  <-chan struct{} // closed when the transfer under way is decided; nil: none
+	settle  func()          // ends the consultation a transfer came from, once the journey knows of it
 }
 
 func (l *line) newLeg(channel string, agent call.AgentID) *leg {
 	g := &leg{
 		l: l, channel: channel, agent: agent, bridge: "talk-" + l.id,
-		answered: make(chan struct{}), gone: make(chan struct{}), events: make(chan call.TalkEvent, 16),
+		answered: make(chan struct{}), gone: make(chan struct{}), events: make(chan call.TalkEvent, 16), moved: make(chan struct{}, 1),
 	}
 	g.answer = sync.OnceFunc(func() { close(g.answered) })
 	l.mu.Lock()
@@ -67,7 +73,7 @@ func (l *line) Ring(ctx context.Context, r call.Ring) (call.AgentLeg, error) {
 		_, err := l.x.ari.Originate(ctx, ari.Originate{
 			ID: g.channel, Endpoint: "PJSIP/" + string(r.Agent), Args: "agent",
 			CallerID: callerID(r), Timeout: r.Timeout + 5*time.Second, Originator: l.id,
-			Variables: map[string]string{"PJSIP_TRANSFER_HANDLING()": "ari-only"},
+			Variables: transfersAskUs,
 		})
 		return err
 	})
@@ -83,7 +89,7 @@ func (l *line) Ring(ctx context.Context, r call.Ring) (call.AgentLeg, error) {
 	select {
 	case <-g.answered:
 		return g, nil
-	case <-g.gone:
+	case <-g.ending():
 		g.forget()
 		return nil, &call.RingError{Agent: r.Agent, Result: ringResult(g.cause)}
 	case <-timer.C:
@@ -139,10 +145,13 @@ func (l *line) ResumeLeg(ctx context.Context, st call.LegState) (call.AgentLeg, 
 	return g, true
 }
 
-// end is told by the line that the agent's channel has gone.
-func (g *leg) end(cause int) {
+// end is told by the line that a channel of the leg has gone.
+func (g *leg) end(channel string, cause int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if channel != g.channel { // of an agent who has passed the caller on
+		return
+	}
 	if cause != 0 {
 		g.cause = cause
 	}
@@ -203,7 +212,7 @@ func (g *leg) Whisper(ctx context.Context, sounds ...call.Sound) error {
 	select {
 	case <-p.done:
 		return nil
-	case <-g.gone:
+	case <-g.ending():
 		g.l.finish(p)
 		return errAgentGone
 	case <-ctx.Done():
@@ -219,18 +228,20 @@ func (g *leg) Bridge(ctx context.Context, observe func(call.TalkEvent)) (call.Ta
 	for {
 		select {
 		case e := <-g.events:
-			if e.Kind == call.EventTransferred {
-				return call.Transferred, nil
-			}
 			observe(e)
-		case <-g.gone:
-			g.close(ctx)
-			return call.AgentLeft, nil
+		case <-g.moved:
+			return call.Transferred, nil
+		case <-g.ending():
+			if g.finish(ctx) {
+				g.close(ctx)
+				return call.AgentLeft, nil
+			}
 		case <-ctx.Done():
 			cause := context.Cause(ctx)
 			if errors.Is(cause, call.ErrDetach) || errors.Is(cause, call.ErrFenced) {
 				return "", cause // both stay on the line for the next controller
 			}
+			g.finish(ctx)
 			g.Release(ctx)
 			g.close(ctx)
 			return call.CallerLeft, nil
@@ -238,15 +249,41 @@ func (g *leg) Bridge(ctx context.Context, observe func(call.TalkEvent)) (call.Ta
 	}
 }
 
+// ending is closed when the present agent's channel has ended.
+func (g *leg) ending() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.gone
+}
+
+// finish makes the conversation over, unless a transfer under way saves it from the end
+// of the agent's channel. It tells which.
+func (g *leg) finish(ctx context.Context) bool {
+	g.mu.Lock()
+	moving := g.moving
+	g.mu.Unlock()
+	if moving != nil {
+		select {
+		case <-moving:
+		case <-ctx.Done():
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.ended && ctx.Err() == nil {
+		return false
+	}
+	g.over = true
+	return true
+}
+
 // join puts caller and agent together, unless they are already.
 func (g *leg) join(ctx context.Context) error {
+	g.settled()
 	g.mu.Lock()
-	settle, bridged := g.settle, g.bridged
-	g.settle, g.bridged = nil, true
+	bridged := g.bridged
+	g.bridged = true
 	g.mu.Unlock()
-	if settle != nil {
-		settle()
-	}
 	if bridged {
 		return nil
 	}
@@ -262,7 +299,7 @@ func (g *leg) join(ctx context.Context) error {
 	g.l.setHeld(false)
 	if err != nil && ctx.Err() == nil {
 		select {
-		case <-g.gone: // hung up in the same moment: Bridge tells
+		case <-g.ending(): // hung up in the same moment: Bridge tells
 		default:
 			g.Release(ctx)
 			return fmt.Errorf("bridge caller and agent: %w", err)
@@ -271,9 +308,21 @@ func (g *leg) join(ctx context.Context) error {
 	return nil
 }
 
+// settled ends the consultation that the last transfer came from.
+func (g *leg) settled() {
+	g.mu.Lock()
+	settle := g.settle
+	g.settle = nil
+	g.mu.Unlock()
+	if settle != nil {
+		settle()
+	}
+}
+
 // close ends the bridge; who is left in it stays on the line.
 func (g *leg) close(ctx context.Context) {
 	g.forget()
+	g.settled()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	if err := g.l.x.ari.DestroyBridge(ctx, g.bridge); err != nil && !errors.Is(err, ari.ErrNotFound) {
@@ -306,61 +355,83 @@ func (g *leg) tell(e call.TalkEvent) {
 	}
 }
 
-// refer carries out what the agent's phone asks for by REFER: an attended transfer to the
-// colleague whom the agent consults. Anything else is declined, and the call goes on.
+// refer answers a REFER of the agent's phone: an attended transfer to the colleague whom
+// the agent consults is carried out. Anything else is declined, and the call goes on.
 func (g *leg) refer(e *ari.ChannelTransfer) {
 	if e.State != "" { // the echo of our own word on how it goes
 		return
 	}
+	x, source := g.l.x, e.ReferredBy.SourceChannel.ID
+	if c := x.consultOf(e); c != nil && c.from == g.Agent() {
+		g.carryOut(c, source)
+		return
+	}
+	x.spawn(func() { x.tellPhone(g.l.ctx, source, ari.TransferDeclined) })
+}
+
+// carryOut transfers the caller to the colleague of a consultation, and tells the phone
+// that asked, on the channel it asked by. Until then the end of the agent's own channel
+// does not end the conversation: some phones hang up as soon as they have asked.
+func (g *leg) carryOut(c *consult, source string) {
+	done := make(chan struct{})
+	g.mu.Lock()
+	g.moving = done
+	g.mu.Unlock()
 	g.l.x.spawn(func() {
+		defer close(done)
 		ctx, cancel := context.WithTimeout(g.l.ctx, 10*time.Second)
 		defer cancel()
-		state := ari.TransferDeclined
-		if c := g.l.x.consultOf(e); c != nil {
-			if err := g.transfer(ctx, c); err != nil {
-				g.l.log.Warn("an attended transfer failed; the call stays with the agent", "agent", g.Agent(), "err", err)
-				state = ari.TransferUnavailable
-			} else {
-				state = ari.TransferAnswered
-			}
+		old := g.id()
+		if err := g.transfer(ctx, c); err != nil {
+			g.l.log.Warn("an attended transfer failed; the call stays with the agent", "agent", c.from, "err", err)
+			g.l.x.tellPhone(ctx, source, ari.TransferUnavailable)
+			return
 		}
-		asked := e.ReferredBy.SourceChannel.ID
-		if err := g.l.x.ari.TransferProgress(ctx, asked, state); err != nil && !errors.Is(err, ari.ErrNotFound) {
-			g.l.log.Warn("a phone could not be told how its transfer went", "err", err)
-		}
-		if state == ari.TransferAnswered { // most phones hang up by themselves; be sure
-			_ = g.l.x.ari.Hangup(ctx, asked, ari.ReasonNormal)
-		}
+		g.l.x.tellPhone(ctx, source, ari.TransferAnswered)
+		g.l.x.hangup(ctx, old) // most phones hang up by themselves; be sure
 	})
 }
 
 // transfer moves the consulted colleague into the conversation in place of the agent.
 func (g *leg) transfer(ctx context.Context, c *consult) error {
-	colleague, channel, ok := c.take()
-	if !ok {
-		return errors.New("the colleague is not on the line any more")
+	if !c.take() {
+		return errors.New("the colleague is not on the line")
 	}
 	old := g.id()
-	g.l.mail.Add(channel)
+	g.l.mail.Add(c.asked)
 	g.l.mu.Lock()
-	g.l.legs[channel] = g
+	g.l.legs[c.asked] = g
 	g.l.mu.Unlock()
-	if err := g.l.x.ari.AddToBridge(ctx, g.bridge, ari.Join{Channels: []string{channel}}); err != nil {
-		g.l.mu.Lock()
-		delete(g.l.legs, channel)
-		g.l.mu.Unlock()
-		c.giveBack()
-		return err
+	err := g.l.x.ari.AddToBridge(ctx, g.bridge, ari.Join{Channels: []string{c.asked}})
+	if err == nil && !g.become(c) {
+		g.l.x.hangup(ctx, c.asked)
+		err = errors.New("the conversation was over")
 	}
-	g.mu.Lock()
-	g.channel, g.agent, g.settle = channel, colleague, c.end
-	g.mu.Unlock()
+	if err != nil {
+		old = c.asked
+		c.giveBack()
+	}
 	g.l.mu.Lock()
 	delete(g.l.legs, old) // its end is not the end of the conversation
 	g.l.mu.Unlock()
 	g.l.mail.Remove(old)
-	g.tell(call.TalkEvent{Kind: call.EventTransferred, Agent: colleague})
-	return nil
+	return err
+}
+
+// become makes the colleague the agent of this conversation, unless it is over.
+func (g *leg) become(c *consult) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over {
+		return false
+	}
+	g.channel, g.agent, g.settle = c.asked, c.colleague, c.end
+	g.ended, g.gone = false, make(chan struct{})
+	select {
+	case g.moved <- struct{}{}:
+	default: // the journey has not taken up the move before this one yet
+	}
+	return true
 }
 
 // legOf reads from a checkpoint which agent's channel the call needs.

@@ -112,7 +112,7 @@ func (l *line) gone(channel string, cause int) {
 		return
 	}
 	if g := l.leg(channel); g != nil {
-		g.end(cause)
+		g.end(channel, cause)
 	}
 }
 
@@ -145,7 +145,7 @@ func (l *line) resync() {
 	for _, g := range legs {
 		switch ch, err := l.x.ari.Channel(ctx, g.id()); {
 		case errors.Is(err, ari.ErrNotFound):
-			g.end(causeUnknown)
+			g.end(g.id(), causeUnknown)
 		case err == nil && ch.State == "Up":
 			g.answer()
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,13 +87,19 @@ func (s *server) statePrompt(id call.AgentID) string {
 	return "agent.state.signed-out"
 }
 
-// consult reserves the colleague an agent calls.
+// consult reserves the colleague an agent calls, and an agent who calls without having a
+// caller: nobody else's call rings either meanwhile.
 func (s *server) consult(from, to call.AgentID) (func(), error) {
+	known := slices.ContainsFunc(*s.roster.Load(), func(a agent) bool { return a.ID == to })
+	if !known || from == to {
+		return nil, phone.ErrNoColleague
+	}
 	release, ok := s.floor.ReserveAgent(to)
 	if !ok {
 		return nil, fmt.Errorf("agent %s is not available", to)
 	}
-	return release, nil
+	own, _ := s.floor.ReserveAgent(from)
+	return func() { release(); own() }, nil
 }
 
 // restoreAgents gives the agents the state they had before the restart.
