@@ -28,7 +28,9 @@ import (
 type Options struct {
 	ARI *ari.Client
 	App string
-	Log *slog.Logger
+	// Epoch is this controller's; that of a checkpoint tells who drove the call before.
+	Epoch int64
+	Log   *slog.Logger
 	// Checkpoints tells which calls are not over.
 	Checkpoints call.Checkpoints
 	// Drive takes a call through its journey, from the checkpoint if there is one, and
@@ -197,6 +199,7 @@ func (x *Exchange) recover(ctx context.Context) error {
 		switch {
 		case l == nil: // taken up at a connect that was lost before its recovery was over
 		case there[l.id]:
+			l.before = cp.Epoch
 			kept[legOf(cp)] = true
 			select {
 			case <-x.start(l, &cp):

@@ -17,6 +17,9 @@ import (
 // legPrefix begins the id of every channel we make towards an agent.
 const legPrefix = "leg-"
 
+// process makes the ids of this process differ from those of the process before.
+var process = strconv.FormatInt(time.Now().UnixMilli(), 36) + "-"
+
 var legSeq atomic.Int64
 
 func newLegID() string { return legPrefix + process + strconv.FormatInt(legSeq.Add(1), 10) }
@@ -211,14 +214,29 @@ func (g *leg) Whisper(ctx context.Context, sounds ...call.Sound) error {
 	}
 	select {
 	case <-p.done:
-		return nil
 	case <-g.ending():
 		g.l.finish(p)
 		return errAgentGone
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if !p.failed.Load() {
+		return nil
+	}
+	select { // of a phone that hangs up, the end of what it hears is told first
+	case <-g.ending():
+		return errAgentGone
+	case <-time.After(hangupFollows):
+		g.l.log.Warn("an agent could not be told about a call", "agent", g.Agent(), "sound", sounds[0].Name)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
+
+// hangupFollows bounds the time between the end of a playback that a hang-up cut and the
+// news of the hang-up; measured: 1 ms.
+const hangupFollows = 500 * time.Millisecond
 
 // Bridge implements call.AgentLeg.
 func (g *leg) Bridge(ctx context.Context, observe func(call.TalkEvent)) (call.TalkEnd, error) {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"decroche/ari"
@@ -26,6 +26,7 @@ type line struct {
 
 	digits chan call.Digit
 	unread []call.Digit // given back; owned by the driving goroutine
+	before int64        // the epoch whose sounds may still play; 0: none. Owned by the driving goroutine
 
 	mu    sync.Mutex
 	plays map[string]*playback
@@ -83,9 +84,7 @@ func (l *line) take(e ari.Event) {
 		}
 	case *ari.PlaybackFinished:
 		if p := l.playing(e.Playback.ID); p != nil {
-			if e.Playback.State == "failed" && l.ctx.Err() == nil {
-				l.log.Warn("Asterisk could not play a sound", "media", e.Playback.MediaURI)
-			}
+			l.failed(p, e.Playback)
 			l.finish(p)
 		}
 	case *ari.StasisStart:
@@ -102,6 +101,28 @@ func (l *line) take(e ari.Event) {
 		}
 	case *ari.Resync:
 		l.x.spawn(l.resync)
+	}
+}
+
+// failed notes a playback that ended before its time: of a missing sound, or because who
+// listened has hung up.
+func (l *line) failed(p *playback, end ari.Playback) {
+	if end.State != "failed" {
+		return
+	}
+	p.failed.Store(true)
+	if p.channel == l.id {
+		l.x.spawn(func() { l.unheard(end.MediaURI) })
+	}
+}
+
+// unheard tells of a sound that could not be played, unless the caller has hung up: then
+// the sound fails first, and the hang-up is told a moment later.
+func (l *line) unheard(media string) {
+	select {
+	case <-l.ctx.Done():
+	case <-time.After(hangupFollows):
+		l.log.Warn("Asterisk could not play a sound", "media", media)
 	}
 }
 
@@ -284,6 +305,9 @@ func (l *line) Hold(ctx context.Context) error {
 	if l.isHeld() {
 		return nil
 	}
+	if err := l.hush(ctx); err != nil {
+		return err
+	}
 	if err := l.do(ctx, func(ctx context.Context) error {
 		return l.x.ari.AddToBridge(ctx, l.x.holdBridge(), ari.Join{Channels: []string{l.id}, Role: ari.RoleHoldingParticipant})
 	}); err != nil {
@@ -295,6 +319,9 @@ func (l *line) Hold(ctx context.Context) error {
 
 // leaveHold takes a held caller off the music.
 func (l *line) leaveHold(ctx context.Context) error {
+	if err := l.hush(ctx); err != nil {
+		return err
+	}
 	if !l.isHeld() {
 		return nil
 	}
@@ -329,11 +356,35 @@ func (l *line) Announce(ctx context.Context, sounds ...call.Sound) error {
 // quiet stops the announcement under way. It must go before any command that moves the
 // channel: Asterisk would let that command wait until the last sound has ended.
 func (l *line) quiet(ctx context.Context) error {
+	if err := l.hush(ctx); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	p := l.news
 	l.news = nil
 	l.mu.Unlock()
 	return l.stop(ctx, p)
+}
+
+// hush stops what an earlier controller let the caller hear, once: an announcement, or a
+// question with its rescue, which would go on for minutes.
+func (l *line) hush(ctx context.Context) error {
+	if l.before == 0 {
+		return nil
+	}
+	for seq := range playSlots {
+		err := l.do(ctx, func(ctx context.Context) error {
+			if err := l.x.ari.StopPlayback(ctx, playID(l.id, l.before, seq)); !errors.Is(err, ari.ErrNotFound) {
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("stop what the controller before played: %w", err)
+		}
+	}
+	l.before = 0
+	return nil
 }
 
 // Hangup implements call.Call.
@@ -376,6 +427,9 @@ type playback struct {
 	said  chan struct{} // closed when the last has ended
 	done  chan struct{} // closed when nothing is played any more
 	ended bool
+
+	channel string
+	failed  atomic.Bool
 }
 
 // advance counts a sound that has ended.
@@ -402,7 +456,7 @@ func (l *line) play(ctx context.Context, channel string, sounds, rescue []call.S
 	l.mu.Lock()
 	l.seq++
 	p := &playback{
-		id: "say-" + l.id + "-" + process + strconv.Itoa(l.seq), left: len(sounds),
+		id: playID(channel, l.x.Epoch, l.seq), channel: channel, left: len(sounds),
 		said: make(chan struct{}), done: make(chan struct{}),
 	}
 	l.plays[p.id] = p
@@ -418,8 +472,15 @@ func (l *line) play(ctx context.Context, channel string, sounds, rescue []call.S
 	return p, nil
 }
 
-// process makes the ids of this process differ from those of the process before.
-var process = strconv.FormatInt(time.Now().UnixMilli(), 36) + "-"
+// playSlots is how many ids of playbacks a channel has, used in turn: few, so that the next
+// controller can try them all, and enough that the last word on one is over before its id
+// comes again. A caller hears one at a time.
+const playSlots = 4
+
+// playID names a playback so that a later controller can guess it.
+func playID(channel string, epoch int64, seq int) string {
+	return fmt.Sprintf("say-%s-%d-%d", channel, epoch, seq%playSlots)
+}
 
 // stop ends a playback at once; nil and ended ones are fine.
 func (l *line) stop(ctx context.Context, p *playback) error {

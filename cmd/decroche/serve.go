@@ -155,7 +155,7 @@ func (s *server) assemble(ctx context.Context) error {
 		return s.runner().Save(ctx, c, step, v)
 	}
 	s.x = phone.New(phone.Options{
-		ARI: s.ari, App: c.app(), Log: s.log, Checkpoints: s.db.Checkpoints(),
+		ARI: s.ari, App: c.app(), Epoch: s.epoch, Log: s.log, Checkpoints: s.db.Checkpoints(),
 		Drive: s.drive, Turn: turn, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts,
 	})
 	token, err := c.secret("api-token")
