@@ -131,3 +131,14 @@ func (a Asterisk) Command(ctx context.Context, dir string, uid, gid int) *exec.C
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }
+
+// Ask gives the Asterisk that runs on dir's configuration a command of its console and
+// returns what it prints.
+func (a Asterisk) Ask(ctx context.Context, dir, command string) (string, error) {
+	args := append(a.argv[1:len(a.argv):len(a.argv)], "-C", filepath.Join(dir, "etc/asterisk.conf"), "-r", "-x", command)
+	out, err := exec.CommandContext(ctx, a.argv[0], args...).CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("ask Asterisk %q: %w", command, err)
+	}
+	return string(out), nil
+}

@@ -226,7 +226,7 @@ func (x *Exchange) recover(ctx context.Context) error {
 			x.begin(x.infoOfOrphan(ctx, ch))
 			begun++
 		case ch.Dialplan.AppName == "Stasis": // an agent's phone that dialled a code or a colleague
-			x.hangup(ctx, ch.ID)
+			x.endConsult(ctx, &consult{asking: ch.ID}, ch.ID)
 		}
 	}
 	if resumed+gone+begun > 0 {

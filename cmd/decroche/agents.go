@@ -99,7 +99,7 @@ func (s *server) consult(from, to call.AgentID) (func(), error) {
 		return nil, fmt.Errorf("agent %s is not available", to)
 	}
 	own, _ := s.floor.ReserveAgent(from)
-	return func() { release(); own() }, nil
+	return func() { own(); release() }, nil
 }
 
 // restoreAgents gives the agents the state they had before the restart.

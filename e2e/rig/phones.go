@@ -25,12 +25,23 @@ func (r *Rig) Dial(number, from string, opts ...softphone.DialOption) *Line {
 		r.tb.Fatal(err)
 	}
 	r.tb.Cleanup(p.Close)
+	return r.DialFrom(p, number, opts...)
+}
+
+// DialFrom calls a number from a telephone that is there, and listens.
+func (r *Rig) DialFrom(p *softphone.Phone, number string, opts ...softphone.DialOption) *Line {
+	r.tb.Helper()
 	ctx, cancel := context.WithTimeout(r.tb.Context(), 15*time.Second)
 	defer cancel()
 	c, err := p.Dial(ctx, number, opts...)
 	if err != nil {
 		r.tb.Fatalf("dial %s: %v", number, err)
 	}
+	return r.Listen(p, c)
+}
+
+// Listen gives a telephone's call its ears.
+func (r *Rig) Listen(p *softphone.Phone, c *softphone.Call) *Line {
 	return &Line{Call: c, Listener: c.ListenFor(r.Index()), Phone: p, tb: r.tb}
 }
 
@@ -144,7 +155,7 @@ func (r *Rig) Answers(p *softphone.Phone, within time.Duration) *Line {
 	if err != nil {
 		r.tb.Fatalf("answer: %v", err)
 	}
-	return &Line{Call: c, Listener: c.ListenFor(r.Index()), Phone: p, tb: r.tb}
+	return r.Listen(p, c)
 }
 
 // Talks proves that speech passes both ways.
