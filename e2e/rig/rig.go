@@ -57,9 +57,12 @@ type Rig struct {
 	Config   string
 	SIP, Web string // addresses
 	ARI      int    // Asterisk's port for it
+	Database string // its URL
+	Sounds   string // the folder of rendered prompts
 	bin      string
 	def      *service.Definition
 	ix       *softphone.Index
+	known    []softphone.Prompt // what Learn added to
 
 	asterisk *process
 	control  *process
@@ -152,7 +155,7 @@ func (r *Rig) write(o Options) {
 	}
 	r.WriteService(o.Service)
 	sip, ari, web := freePort(r.tb), freePort(r.tb), freePort(r.tb)
-	r.ARI = ari
+	r.ARI, r.Database, r.Sounds = ari, o.Database, filepath.Join(cacheDir(), "test-sounds")
 	r.SIP, r.Web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	database := ""
 	if o.Database != "" {

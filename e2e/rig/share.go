@@ -1,0 +1,32 @@
+package rig
+
+import (
+	"testing"
+
+	"decroche/call"
+	"decroche/e2e/softphone"
+)
+
+// With is the same line for a subtest, which then fails by itself. The processes are
+// those of now: a subtest does not restart them.
+func (r *Rig) With(tb testing.TB) *Rig {
+	r.Index() // shared
+	c := *r
+	c.tb = tb
+	return &c
+}
+
+// Learn lets calls placed from now on recognise a text that is not in the definition the
+// rig began with: an incident message, or the wording of a reload.
+func (r *Rig) Learn(name string, lang call.Lang, text string) {
+	r.tb.Helper()
+	if r.known == nil {
+		prompts, err := r.prompts()
+		if err != nil {
+			r.tb.Fatalf("load the prompts: %v", err)
+		}
+		r.known = prompts
+	}
+	r.known = append(r.known, r.SoundOf(name, lang, text))
+	r.ix = softphone.NewIndex(r.known)
+}
