@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -55,7 +56,9 @@ type Server struct {
 // Handler is the server's whole tree.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]string{"status": "ok"}) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.Metrics)
 	mux.HandleFunc("GET /api/agents", s.private(s.agents))
@@ -121,6 +124,9 @@ func decode(r *http.Request, into any) error {
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return bad("the body is not what is expected here: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return bad("the body has more than one JSON object")
 	}
 	return nil
 }
@@ -272,6 +278,12 @@ func moment(text string, now time.Time, zone *time.Location) (time.Time, error) 
 	}
 	local := now.In(zone)
 	t := time.Date(local.Year(), local.Month(), local.Day(), clock.Hour(), clock.Minute(), 0, 0, zone)
+	for _, again := range []time.Duration{-time.Hour, 0, time.Hour} { // one hour of the year comes twice
+		at := t.Add(again).In(zone)
+		if at.After(now) && at.Hour() == clock.Hour() && at.Minute() == clock.Minute() {
+			return at, nil
+		}
+	}
 	if !t.After(now) {
 		return time.Time{}, fmt.Errorf("%s is already past today: write the day too, such as %s", text, t.AddDate(0, 0, 1).Format(time.RFC3339))
 	}
