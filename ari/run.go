@@ -42,6 +42,7 @@ const readLimit = 16 << 20
 func (c *Client) Run(ctx context.Context, onUp func(ctx context.Context, up Up) error, unclaimed func(Event)) error {
 	r := runner{Client: c, onUp: onUp, unclaimed: unclaimed}
 	wait := c.cfg.BackoffMin
+	var told time.Time
 	for {
 		up, err := r.connection(ctx)
 		switch {
@@ -56,7 +57,10 @@ func (c *Client) Run(ctx context.Context, onUp func(ctx context.Context, up Up) 
 			wait = c.cfg.BackoffMin
 		}
 		pause := time.Duration(float64(wait) * (1 - c.cfg.Rand()/2))
-		c.log.Warn("no connection to asterisk, trying again", "url", c.base, "err", err, "in", pause)
+		if up || time.Since(told) >= time.Second { // the first tries come fast
+			told = time.Now()
+			c.log.Warn("no connection to asterisk, trying again", "url", c.base, "err", err, "in", pause.Round(time.Millisecond))
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

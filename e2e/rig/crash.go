@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 
 	"decroche/call"
@@ -66,6 +68,25 @@ func (p *Process) Says(words string, within time.Duration) {
 
 // Controller is the rig's controller as a Process.
 func (r *Rig) Controller() *Process { return &Process{r.control, r} }
+
+// CrashAsterisk ends Asterisk with SIGKILL, as a fault of its own would.
+func (r *Rig) CrashAsterisk() {
+	r.tb.Helper()
+	_, after, _ := strings.Cut(r.asterisk.text(), " pid=")
+	pid, err := strconv.Atoi(strings.Fields(after + " ?")[0])
+	if err != nil {
+		r.tb.Fatalf("find Asterisk's process in %q: %v", r.asterisk.text(), err)
+	}
+	_ = os.Truncate(filepath.Join(r.Dir, "asterisk", "log", "console.log"), 0)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		r.tb.Fatalf("kill Asterisk: %v", err)
+	}
+	select {
+	case <-r.asterisk.done:
+	case <-time.After(5 * time.Second):
+		r.tb.Fatal("who started Asterisk should notice its end")
+	}
+}
 
 // Takeover starts a second controller of the same node, on another web port. It is the
 // rig's from now on; the first is returned.
@@ -242,4 +263,31 @@ func (c *Cable) Mend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.down = false
+}
+
+// WriteSecret replaces a secret of the data folder.
+func (r *Rig) WriteSecret(name, text string) {
+	r.tb.Helper()
+	if err := os.WriteFile(filepath.Join(r.Dir, "secrets", name), []byte(text+"\n"), 0o600); err != nil {
+		r.tb.Fatal(err)
+	}
+}
+
+// SmallDisk mounts a disk of so many bytes, gone with the test.
+func SmallDisk(tb testing.TB, size int) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "decroche-disk-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0755", size)); err != nil {
+		tb.Fatalf("mount a small disk (the end-to-end tests run as root): %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			tb.Errorf("unmount the small disk: %v", err)
+		}
+		os.Remove(dir)
+	})
+	return dir
 }

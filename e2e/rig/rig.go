@@ -58,7 +58,7 @@ type Rig struct {
 	SIP, Web string // addresses
 	ARI      int    // Asterisk's port for it
 	Database string // its URL
-	Sounds   string // the folder of rendered prompts
+	Sounds   string // the folder of the line's prompts; lines share it
 	bin      string
 	def      *service.Definition
 	ix       *softphone.Index
