@@ -215,8 +215,6 @@ type Queue struct {
 	Whisper  string
 	// DefaultAHT is used until there is data.
 	DefaultAHT time.Duration
-	// Music is an Asterisk music-on-hold class.
-	Music string
 }
 
 // Overflow lets agents who meet another queue's needs serve this queue's callers,

@@ -20,7 +20,6 @@ const (
 	DefaultWrapUp      = 30 * time.Second
 	DefaultAnnounce    = 30 * time.Second
 	DefaultAHT         = 5 * time.Minute
-	DefaultMusic       = "default"
 	DefaultMaxChoices  = 4
 	DefaultMaxDepth    = 2
 	DefaultSpeech      = 45 * time.Second

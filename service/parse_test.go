@@ -40,7 +40,7 @@ func TestTheLeastDefinitionHasTheDefaultsOfTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	q, m := d.Queues["accueil"], d.Menus["main"]
-	if q.RingTimeout != 20*time.Second || q.WrapUp != 30*time.Second || q.Announce != 30*time.Second || q.DefaultAHT != 5*time.Minute || q.MaxWaiting != 0 || q.Music != "default" {
+	if q.RingTimeout != 20*time.Second || q.WrapUp != 30*time.Second || q.Announce != 30*time.Second || q.DefaultAHT != 5*time.Minute || q.MaxWaiting != 0 {
 		t.Errorf("queue %+v", q)
 	}
 	if m.Timeout != 5*time.Second || d.Location.String() != "Europe/Paris" || d.Holidays != "metropole" || d.Present != "+33199003939" || d.Languages[0] != "fr" {

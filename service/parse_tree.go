@@ -153,10 +153,7 @@ func (r *reader) queues(o *object) {
 			Announce:    qo.duration("announce", DefaultAnnounce, 0, 10*time.Minute),
 			Whisper:     qo.ref("whisper", "prompt"),
 			DefaultAHT:  qo.duration("default_aht", DefaultAHT, 10*time.Second, 4*time.Hour),
-			Music:       qo.text("music"), Needs: map[string]int{},
-		}
-		if q.Music == "" {
-			q.Music = DefaultMusic
+			Needs:       map[string]int{},
 		}
 		if l := qo.get("label"); l != nil {
 			q.Label = r.label(l, qo.path+".label", "the label of "+qo.label)
