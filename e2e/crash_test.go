@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -51,6 +52,9 @@ func callIDs(r *rig.Rig) []string {
 	for _, f := range r.Facts(call.EventArrived) {
 		ids = append(ids, f.Call)
 	}
+	slices.SortFunc(ids, func(a, b string) int { // as Asterisk counts them
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	})
 	return ids
 }
 

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -72,11 +74,7 @@ func (r *Rig) Controller() *Process { return &Process{r.control, r} }
 // CrashAsterisk ends Asterisk with SIGKILL, as a fault of its own would.
 func (r *Rig) CrashAsterisk() {
 	r.tb.Helper()
-	_, after, _ := strings.Cut(r.asterisk.text(), " pid=")
-	pid, err := strconv.Atoi(strings.Fields(after + " ?")[0])
-	if err != nil {
-		r.tb.Fatalf("find Asterisk's process in %q: %v", r.asterisk.text(), err)
-	}
+	pid := r.AsteriskPID()
 	_ = os.Truncate(filepath.Join(r.Dir, "asterisk", "log", "console.log"), 0)
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		r.tb.Fatalf("kill Asterisk: %v", err)
@@ -290,4 +288,33 @@ func SmallDisk(tb testing.TB, size int) string {
 		os.Remove(dir)
 	})
 	return dir
+}
+
+// Command is a decroche command on the rig's files, for the test to start as it likes.
+func (r *Rig) Command(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, r.bin, append([]string{"--config", r.Config, "--data", r.Dir, "--cache", cacheDir()}, args...)...)
+}
+
+// AsteriskPID is the process of the rig's Asterisk.
+func (r *Rig) AsteriskPID() int { return AsteriskPID(r.tb, r.asterisk.text()) }
+
+// AsteriskPID reads from what decroche wrote which process Asterisk is.
+func AsteriskPID(tb testing.TB, log string) int {
+	tb.Helper()
+	_, after, _ := strings.Cut(log, " pid=")
+	pid, err := strconv.Atoi(strings.Fields(after + " ?")[0])
+	if err != nil {
+		tb.Fatalf("find Asterisk's process in %q: %v", log, err)
+	}
+	return pid
+}
+
+// Lives tells whether a process is there and no zombie.
+func Lives(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
