@@ -152,7 +152,7 @@ var modules = strings.Fields(`
 	res_pjproject res_pjsip res_pjsip_session res_pjsip_sdp_rtp res_pjsip_authenticator_digest
 	res_pjsip_outbound_authenticator_digest res_pjsip_endpoint_identifier_ip res_pjsip_endpoint_identifier_user
 	res_pjsip_registrar res_pjsip_outbound_registration res_pjsip_dtmf_info res_pjsip_caller_id res_pjsip_nat
-	res_pjsip_rfc3326 res_pjsip_refer res_pjsip_pubsub res_pjsip_acl res_pjsip_dlg_options res_pjsip_empty_info
+	res_pjsip_rfc3326 res_pjsip_header_funcs res_pjsip_refer res_pjsip_pubsub res_pjsip_acl res_pjsip_dlg_options res_pjsip_empty_info
 	res_pjsip_maintenance chan_pjsip res_rtp_asterisk res_srtp res_crypto res_security_log
 	codec_alaw codec_ulaw codec_g722 codec_resample codec_a_mu format_pcm format_wav format_sln
 	res_musiconhold bridge_simple bridge_native_rtp bridge_holding bridge_softmix
@@ -175,7 +175,7 @@ func (c Config) ModuleList() []string {
 
 // unused are files that Asterisk complains about when it does not find them.
 var unused = strings.Fields(`acl.conf ccss.conf features.conf indications.conf manager.conf pjproject.conf udptl.conf
-	stasis.conf websocket_client.conf res_stun_monitor.conf`)
+	websocket_client.conf res_stun_monitor.conf`)
 
 // Render writes Asterisk's configuration below Dir. Files that hold secrets are 0600.
 // uid and gid own the tree; -1 leaves it to who runs this.

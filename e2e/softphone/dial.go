@@ -12,6 +12,7 @@ import (
 
 type dialOptions struct {
 	from    string
+	to      string
 	headers map[string]string
 	ringing func(code int)
 }
@@ -21,6 +22,10 @@ type DialOption func(*dialOptions)
 
 // From replaces Config.FromHeader for this call.
 func From(header string) DialOption { return func(o *dialOptions) { o.from = header } }
+
+// To replaces the user part of the To header: operators that call an account by its name say
+// there which number was dialled.
+func To(user string) DialOption { return func(o *dialOptions) { o.to = user } }
 
 // Headers are added to the INVITE, to those of Config.Headers:
 // {"P-Asserted-Identity": "<sip:+33199000001@example.invalid>"}.
@@ -45,6 +50,9 @@ func (p *Phone) Dial(ctx context.Context, to string, opts ...DialOption) (*Call,
 	d, err := p.newDialog(to, o.from)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", masked(to), err)
+	}
+	if o.to != "" {
+		d.remoteURI.Address.User = o.to
 	}
 	st, err := openStream(p.cfg.Local, p.log)
 	if err != nil {
