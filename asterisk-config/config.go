@@ -108,6 +108,11 @@ func (c Config) Validate() error {
 		}
 		errs = append(errs, t.values()...)
 	}
+	for _, path := range []string{c.Dir, c.Sounds, c.Music} {
+		if strings.ContainsAny(path, ";&|,()[]{}$\"\r\n") {
+			errs = append(errs, fmt.Errorf("folder %q: its name has a character that Asterisk's files cannot hold", path))
+		}
+	}
 	if c.RTPFrom < 1024 || c.RTPTo <= c.RTPFrom || c.RTPTo > 65535 {
 		errs = append(errs, fmt.Errorf("rtp ports %d-%d: give a range within 1024-65535", c.RTPFrom, c.RTPTo))
 	}
