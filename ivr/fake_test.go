@@ -347,8 +347,10 @@ func (s *stage) caller(to call.Number) *fake {
 	return c
 }
 
-func (s *stage) dial(to call.Number) *fake {
+// dial is a call in which these keys are typed before the first word.
+func (s *stage) dial(to call.Number, keys ...string) *fake {
 	c := s.caller(to)
+	c.types(strings.Join(keys, ""))
 	c.begin(StepGreet, new(Visit))
 	return c
 }

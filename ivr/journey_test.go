@@ -124,8 +124,8 @@ func TestHangingUpEarlyHasATrueOutcomeAtEveryStep(t *testing.T) {
 				}
 				return nil
 			}
-			c.begin(StepGreet, new(Visit))
 			c.types("1")
+			c.begin(StepGreet, new(Visit))
 			time.Sleep(time.Second)
 			return c
 		}, call.Failed, call.ReasonCallerHungUp},
@@ -179,22 +179,17 @@ func TestWhoCannotChooseIsAskedTwiceAgainThenGetsAPerson(t *testing.T) {
 
 func TestWhatFollowsAWrongKeyIsForgotten(t *testing.T) {
 	play(t, func(s *stage) {
-		c := s.dial(general)
+		c := s.dial(general, "71") // the 1 was meant for what 7 would have been
 		time.Sleep(3 * time.Second)
-		c.types("71") // the 1 was meant for what 7 would have been
-		time.Sleep(time.Second)
-		c.hears("fr/bienvenue", "fr/menu-principal/", "fr/menu.wrong")
-		c.hangsUp()
+		c.hears("fr/menu.wrong", "fr/menu-principal")
 	})
 }
 
 func TestTypeAheadGoesThroughTwoMenusWithoutAWord(t *testing.T) {
 	play(t, func(s *stage) {
-		c := s.dial(general)
+		c := s.dial(general, "21")
 		time.Sleep(time.Second)
-		c.types("21")
-		time.Sleep(time.Second)
-		c.hears("fr/bienvenue/", "fr/queue.joined")
+		c.hears("fr/queue.joined")
 		if s.queue("titres").Waiting != 1 {
 			t.Error("the caller should wait for titres")
 		}
@@ -204,8 +199,7 @@ func TestTypeAheadGoesThroughTwoMenusWithoutAWord(t *testing.T) {
 
 func TestKeysTypedForTheMenusDoNotCutTheFirstWordsOfTheQueue(t *testing.T) {
 	play(t, func(s *stage) {
-		c := s.dial(general)
-		c.types("1111")
+		c := s.dial(general, "1111")
 		time.Sleep(10 * time.Second)
 		c.hears("fr/queue.joined", "fr/position.1", "fr/queue.noagents")
 		c.hangsUp()
@@ -232,8 +226,7 @@ func TestAMenuIsRepeatedAsOftenAsTheCallerLikes(t *testing.T) {
 
 func TestAnInformationEndsWithTheOfferOfAPerson(t *testing.T) {
 	play(t, func(s *stage) {
-		c := s.dial(general)
-		c.types("3")
+		c := s.dial(general, "3")
 		time.Sleep(time.Second)
 		c.hears("fr/info-horaires")
 		if len(s.facts.of(call.EventInfo)) != 0 {
@@ -259,8 +252,7 @@ func TestAnInformationEndsWithTheOfferOfAPerson(t *testing.T) {
 
 func TestWhoSaysNothingAfterAnInformationGetsAPerson(t *testing.T) {
 	play(t, func(s *stage) {
-		c := s.dial(general)
-		c.types("3")
+		c := s.dial(general, "3")
 		time.Sleep(time.Minute)
 		got := strings.Join(c.names(), " ")
 		if strings.Count(got, "info.offer-person") != 3 || !strings.Contains(got, "fr/menu.to-person fr/queue.joined") {
@@ -273,8 +265,7 @@ func TestWhoSaysNothingAfterAnInformationGetsAPerson(t *testing.T) {
 func TestAnInformationThatCannotBeSaidIsNoSelfService(t *testing.T) {
 	play(t, func(s *stage) {
 		s.lose("info-horaires")
-		c := s.dial(general)
-		c.types("3")
+		c := s.dial(general, "3")
 		time.Sleep(time.Second)
 		c.hears("fr/info.offer-person")
 		c.hangsUp()
@@ -331,8 +322,7 @@ func TestAClosedLineSaysSoWithHoursOtherMeansAndCallback(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(s *stage) {
 				time.Sleep(test.later)
-				c := s.dial(general)
-				c.types("1") // closed words are not skipped
+				c := s.dial(general, "1") // closed words are not skipped
 				c.ends(call.Closed, test.reason)
 				c.hears("fr/"+test.first, "fr/ferme-horaires", "fr/autres-moyens", "fr/rappel", "fr/goodbye")
 			})
@@ -437,12 +427,10 @@ func TestAnIncidentIsHeardInFullByThoseItConcerns(t *testing.T) {
 func TestAMessageThatReplacesTheJourneyEndsTheCall(t *testing.T) {
 	play(t, func(s *stage) {
 		s.board.publish(Message{Queue: "titres", Replace: true})
-		c := s.dial(general)
-		c.types("21")
+		c := s.dial(general, "21")
 		c.ends(call.Dissuaded, call.ReasonClosure)
 		c.hears("fr/message:1", "fr/goodbye")
-		c = s.dial(general)
-		c.types("1")
+		c = s.dial(general, "1")
 		time.Sleep(time.Second)
 		c.hears("fr/queue.joined") // the other queue goes on
 		c.hangsUp()
@@ -479,9 +467,10 @@ func TestWhoAskedForAQueueThatAReloadTookAwayGetsTheFirstMenus(t *testing.T) {
 		text = text[:strings.Index(text, "  titres: {label")] + text[strings.Index(text, "skills:"):]
 		s.def.Store(parse(t, text))
 		s.floor.SetQueues(s.def.Load().Queues)
-		c.types("21")
+		c.types("2")
+		c.types("1")
 		time.Sleep(time.Second)
-		c.hears("fr/bienvenue", "fr/menu-principal/", "fr/queue.joined")
+		c.hears("fr/bienvenue", "fr/menu-principal/", "fr/menu-second/", "fr/queue.joined")
 		if s.queue("accueil").Waiting != 1 {
 			t.Error("the caller should wait for the first menu's queue")
 		}
@@ -511,8 +500,8 @@ func TestAFaultIsExcusedOnceAndNeverLoops(t *testing.T) {
 				}
 				return nil
 			}
-			c.begin(StepGreet, new(Visit))
 			c.types("1")
+			c.begin(StepGreet, new(Visit))
 			c.ends(call.Failed, call.ReasonInternal)
 			c.hears("fr/sorry.technical")
 		})
@@ -533,8 +522,8 @@ func TestAFaultIsExcusedOnceAndNeverLoops(t *testing.T) {
 			s.signIn("2001", "2002")
 			c := s.caller(general)
 			c.rings["2001"] = func(context.Context) error { panic("a fault of ours") }
-			c.begin(StepGreet, new(Visit))
 			c.types("1")
+			c.begin(StepGreet, new(Visit))
 			time.Sleep(10 * time.Second)
 			if got := c.leg().Agent(); got != "2002" {
 				t.Errorf("agent %s has the caller", got)
@@ -545,8 +534,7 @@ func TestAFaultIsExcusedOnceAndNeverLoops(t *testing.T) {
 	t.Run("the database", func(t *testing.T) {
 		play(t, func(s *stage) {
 			s.saved.refuse(errors.New("the disk is full"))
-			c := s.dial(general)
-			c.types("1")
+			c := s.dial(general, "1")
 			time.Sleep(10 * time.Second)
 			c.hears("fr/queue.joined", "fr/position.1", "fr/queue.noagents")
 			c.hangsUp()

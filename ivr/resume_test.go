@@ -71,8 +71,7 @@ func TestADetachedCallerHasNotAbandoned(t *testing.T) {
 func TestAConversationGoesOnOverARestart(t *testing.T) {
 	play(t, func(s *stage) {
 		s.signIn("2001")
-		c := s.dial(general)
-		c.types("1")
+		c := s.dial(general, "1")
 		time.Sleep(10 * time.Second)
 		g := c.leg()
 		after := s.restart(c)[0]
@@ -97,8 +96,7 @@ func TestAConversationGoesOnOverARestart(t *testing.T) {
 func TestACallerWhoseAgentLeftDuringTheRestartIsThanked(t *testing.T) {
 	play(t, func(s *stage) {
 		s.signIn("2001")
-		c := s.dial(general)
-		c.types("1")
+		c := s.dial(general, "1")
 		time.Sleep(10 * time.Second)
 		c.leg().Release(t.Context())
 		after := s.restart(c)[0]
@@ -110,8 +108,7 @@ func TestACallerWhoseAgentLeftDuringTheRestartIsThanked(t *testing.T) {
 func TestAnAgentWhoAlreadyHasAnotherCallerDoesNotEndTheConversation(t *testing.T) {
 	play(t, func(s *stage) {
 		s.signIn("2001")
-		c := s.dial(general)
-		c.types("1")
+		c := s.dial(general, "1")
 		time.Sleep(10 * time.Second)
 		c.cancel(call.ErrDetach)
 		<-c.over
@@ -143,8 +140,7 @@ func TestACallIsTakenUpAtEachStep(t *testing.T) {
 	} {
 		t.Run(step, func(t *testing.T) {
 			play(t, func(s *stage) {
-				c := s.dial(test.to)
-				c.types(test.keys)
+				c := s.dial(test.to, test.keys)
 				time.Sleep(test.after)
 				if cp, _ := s.saved.of(c.info.ID); cp.Step != step {
 					t.Fatalf("the checkpoint is at %q", cp.Step)

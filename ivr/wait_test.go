@@ -13,8 +13,7 @@ import (
 // waiting is a caller who stands in the queue accueil and has just heard it.
 func (s *stage) waiting(within time.Duration) *fake {
 	s.t.Helper()
-	c := s.dial(general)
-	c.types("1")
+	c := s.dial(general, "1")
 	time.Sleep(within)
 	if !slicesHas(c.names(), "fr/queue.joined") {
 		s.t.Fatalf("the caller should be in line, heard %v", c.names())
@@ -36,8 +35,7 @@ func ranges(names []string) (list []string) {
 func (s *stage) busy(agent call.AgentID) *fake {
 	s.t.Helper()
 	s.signIn(agent)
-	c := s.dial(general)
-	c.types("1")
+	c := s.dial(general, "1")
 	time.Sleep(10 * time.Second)
 	c.leg().is(true, false)
 	return c
@@ -232,8 +230,8 @@ func TestAnAgentWhoDoesNotAnswerCostsTheCallerNoPlace(t *testing.T) {
 			play(t, func(s *stage) {
 				c := s.caller(general)
 				c.rings["2001"] = misses(2*time.Second, &call.RingError{Result: result})
-				c.begin(StepGreet, new(Visit))
 				c.types("1")
+				c.begin(StepGreet, new(Visit))
 				time.Sleep(time.Second)
 				other := s.waiting(time.Second) // comes later
 				s.signIn("2001")
@@ -265,8 +263,8 @@ func TestAnExchangeThatCannotRingLosesNoCaller(t *testing.T) {
 	play(t, func(s *stage) {
 		c := s.caller(general)
 		c.rings["2001"] = misses(0, call.ErrTechnical)
-		c.begin(StepGreet, new(Visit))
 		c.types("1")
+		c.begin(StepGreet, new(Visit))
 		s.signIn("2001")
 		time.Sleep(2 * time.Second)
 		if st := s.state("2001"); st != routing.SetAside {
@@ -283,8 +281,7 @@ func TestAnExchangeThatCannotRingLosesNoCaller(t *testing.T) {
 func TestAnAgentWhoHangsUpDuringTheWhisperGivesTheCallerBack(t *testing.T) {
 	play(t, func(s *stage) {
 		s.signIn("2001")
-		c := s.dial(general)
-		c.types("1")
+		c := s.dial(general, "1")
 		time.Sleep(2 * time.Second)
 		g := c.leg()
 		c.hears("fr/queue.joined/", "fr/hold.connecting")
@@ -303,6 +300,18 @@ func TestAnAgentWhoHangsUpDuringTheWhisperGivesTheCallerBack(t *testing.T) {
 		c.hears("fr/position.1") // and hears so soon
 		s.signIn("2002")
 		time.Sleep(10 * time.Second)
+		c.leg().is(true, false)
+	})
+}
+
+func TestNothingIsAnnouncedOnceAnAgentHasAnswered(t *testing.T) {
+	play(t, func(s *stage) {
+		c := s.waiting(25 * time.Second)
+		c.hears("fr/queue.joined", "fr/position.1", "fr/queue.noagents")
+		s.signIn("2001")
+		time.Sleep(6 * time.Second) // half a minute is over while the agent hears who calls
+		c.hears("fr/hold.connecting")
+		time.Sleep(2 * time.Second)
 		c.leg().is(true, false)
 	})
 }
@@ -338,8 +347,8 @@ func TestAnAgentRungForACallerWhoLeavesStopsRinging(t *testing.T) {
 			ended = after(time.Minute)(ctx)
 			return ended
 		}
-		c.begin(StepGreet, new(Visit))
 		c.types("1")
+		c.begin(StepGreet, new(Visit))
 		s.signIn("2001")
 		time.Sleep(2 * time.Second)
 		if st := s.state("2001"); st != routing.Ringing {
