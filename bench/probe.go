@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -27,19 +28,28 @@ func (s *side) measure(ctx context.Context, warm, span time.Duration) (latencies
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
 	var work sync.WaitGroup
-	work.Go(func() { m.visits(ctx, min(warm, span/2)) })
-	for range callersWaiting {
-		work.Go(func() { m.waiting(ctx) })
+	warm = min(warm, span/2)
+	work.Go(func() { m.visits(ctx, warm) })
+	for i := range callersWaiting {
+		work.Go(func() {
+			if sleep(ctx, time.Duration(i)*warm/callersWaiting) { // one after the other
+				m.waiting(ctx)
+			}
+		})
 	}
 	for _, p := range s.probes {
 		work.Go(func() { m.agent(ctx, p) })
 	}
 	work.Wait()
+	if os.Getenv("BENCH_DEBUG") != "" {
+		say("first sound, in order: %v", m.got.firstSound)
+		say("ring, in order: %v", m.got.ring)
+	}
 	return m.got, nil
 }
 
 const (
-	callersWaiting = 16
+	callersWaiting = 32
 	visitsEvery    = 500 * time.Millisecond
 )
 
@@ -103,6 +113,9 @@ func (m *meter) visit(ctx context.Context) (first, prompt time.Duration, err err
 	heard, err := c.ListenFor(m.ix).WaitFor(ctx, "info")
 	if err != nil {
 		return 0, 0, err
+	}
+	if os.Getenv("BENCH_DEBUG") != "" {
+		say("answered after %s, first sound after %s", c.Hear().Answered, c.RecvStats().FirstMedia)
 	}
 	return c.RecvStats().FirstMedia, c.Hear().Start.Add(heard.Start).Sub(pressed), nil
 }
