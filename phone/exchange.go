@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,89 +148,6 @@ func (x *Exchange) up(ctx context.Context, how ari.Up) error {
 	x.mu.Lock()
 	x.ready = connection
 	x.mu.Unlock()
-	return nil
-}
-
-// recoveryPatience bounds how long new callers wait for those taken up to have their place again.
-const recoveryPatience = 3 * time.Second
-
-// recover compares the checkpoints with Asterisk's channels. Both: the call goes on.
-// Checkpoint only: the caller left meanwhile. Channel only: it begins. Later connects have
-// no checkpoints to look at: the calls of this process have their lines, which read their
-// channels again by themselves.
-func (x *Exchange) recover(ctx context.Context) error {
-	var open []call.Checkpoint
-	if !x.recovered {
-		var err error
-		if open, err = x.Checkpoints.Open(ctx); err != nil {
-			return fmt.Errorf("recover calls: read the open checkpoints: %w", err)
-		}
-		if x.Turn != nil {
-			slices.SortStableFunc(open, x.Turn)
-		}
-	}
-	pending := make(map[string]*line, len(open)) // listening before we look, so that no hang-up is missed
-	for _, cp := range open {
-		id := string(cp.Call)
-		if x.line(id) == nil {
-			info := cp.Info
-			info.Resumed = true
-			pending[id] = x.newLine(info)
-		}
-	}
-	channels, err := x.ari.Channels(ctx)
-	if err != nil {
-		for _, l := range pending {
-			l.mail.Close()
-		}
-		return fmt.Errorf("recover calls: list Asterisk's channels: %w", err)
-	}
-	kept := map[string]bool{} // agents' legs that a conversation needs
-	there := make(map[string]bool, len(channels))
-	for _, ch := range channels {
-		there[ch.ID] = true
-	}
-	resumed, gone, begun := 0, 0, 0
-	patience, cancel := context.WithTimeout(ctx, recoveryPatience)
-	defer cancel()
-	for _, cp := range open {
-		l := pending[string(cp.Call)]
-		switch {
-		case l == nil: // taken up at a connect that was lost before its recovery was over
-		case there[l.id]:
-			l.before = cp.Epoch
-			kept[legOf(cp)] = true
-			select {
-			case <-x.start(l, &cp):
-			case <-patience.Done():
-			}
-			resumed++
-		default:
-			l.mail.Close()
-			x.Gone(ctx, cp)
-			gone++
-		}
-	}
-	x.recovered = true
-	for _, ch := range channels {
-		if x.line(ch.ID) != nil || x.legInUse(ch.ID) || kept[ch.ID] {
-			continue
-		}
-		switch {
-		case strings.HasPrefix(ch.ID, legPrefix):
-			if err := x.ari.Hangup(ctx, ch.ID, ari.ReasonNormal); err != nil && !errors.Is(err, ari.ErrNotFound) {
-				x.Log.Warn("could not hang up an agent's leg that nobody needs", "channel", ch.ID, "err", err)
-			}
-		case strings.HasPrefix(ch.Name, "PJSIP/trunk-") && ch.Dialplan.AppName == "Stasis":
-			x.begin(x.infoOfOrphan(ctx, ch))
-			begun++
-		case ch.Dialplan.AppName == "Stasis": // an agent's phone that dialled a code or a colleague
-			x.endConsult(ctx, &consult{asking: ch.ID}, ch.ID)
-		}
-	}
-	if resumed+gone+begun > 0 {
-		x.Log.Info("calls recovered", "resumed", resumed, "left_meanwhile", gone, "begun", begun)
-	}
 	return nil
 }
 

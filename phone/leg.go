@@ -20,6 +20,9 @@ const legPrefix = "leg-"
 // process makes the ids of this process differ from those of the process before.
 var process = strconv.FormatInt(time.Now().UnixMilli(), 36) + "-"
 
+// talkPrefix begins the id of a conversation's bridge.
+const talkPrefix = "talk-"
+
 var legSeq atomic.Int64
 
 func newLegID() string { return legPrefix + process + strconv.FormatInt(legSeq.Add(1), 10) }
@@ -50,7 +53,7 @@ type leg struct {
 
 func (l *line) newLeg(channel string, agent call.AgentID) *leg {
 	g := &leg{
-		l: l, channel: channel, agent: agent, bridge: "talk-" + l.id,
+		l: l, channel: channel, agent: agent, bridge: talkPrefix + l.id,
 		answered: make(chan struct{}), gone: make(chan struct{}), events: make(chan call.TalkEvent, 16), moved: make(chan struct{}, 1),
 	}
 	g.answer = sync.OnceFunc(func() { close(g.answered) })
