@@ -158,6 +158,7 @@ func TestFiftyWaitingAndFiveTalkingCallersLiveThroughAKillOfTheController(t *tes
 		if err := a.Hangup(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(time.Second) // so that each call has its own moment
 	}
 	serve(t, r, desks, talking+served)
 	var order []string
@@ -172,26 +173,11 @@ func TestFiftyWaitingAndFiveTalkingCallersLiveThroughAKillOfTheController(t *tes
 			t.Errorf("call %s waited %s says the journal, and %s from its joining on", f.Call, waited, want)
 		}
 	}
-	// Those who were rung at the same time may be connected a moment apart.
-	for i, id := range order {
-		if at := slices.Index(ids, id) - talking; at < i-talking || at > i+talking {
+	for i, id := range order { // two who are rung within a moment may be connected in either order
+		if at := slices.Index(ids, id) - talking; at < i-1 || at > i+1 {
 			t.Errorf("the caller who was number %d in line was served as number %d", at+1, i+1)
 		}
 	}
-	if !slices.Equal(firstRung(r, talking, served), ids[talking:talking+served]) {
-		t.Errorf("agents were rung for %v, who arrived as %v", firstRung(r, talking, served), ids[talking:talking+served])
-	}
-}
-
-// firstRung are the calls agents were rung for, after the first ones, each once, in order.
-func firstRung(r *rig.Rig, after, n int) []string {
-	var ids []string
-	for _, f := range r.Facts(call.EventRinging)[after:] {
-		if !slices.Contains(ids, f.Call) {
-			ids = append(ids, f.Call)
-		}
-	}
-	return ids[:min(n, len(ids))]
 }
 
 // dialMany lets callers join the line one after the other, so that their order is known.
@@ -364,6 +350,7 @@ func TestCallersAndAgentsOfEveryStepAreTakenUpAfterAKill(t *testing.T) {
 	for _, f := range r.Facts(call.EventRinging)[rings:] {
 		again = append(again, f.Call)
 	}
+	slices.Sort(again) // they are rung at the same moment
 	if want := callIDs(r)[1:3]; !slices.Equal(again, want) {
 		t.Errorf("agents were rung for %v after the restart; first in line were %v", again, want)
 	}
@@ -396,7 +383,6 @@ func TestCallersStayWhenTheControllerStopsAndWhenAnotherTakesOver(t *testing.T) 
 	r.WaitReady()
 	waits.Hears("fr/caller.resumed", 10*time.Second)
 	r.Talks(talks, agent)
-	waits.Hears("fr/position.1", 20*time.Second)
 
 	first := r.Takeover()
 	if code := first.Ends(15 * time.Second); code == 0 || !strings.Contains(first.Text(), "another controller") {
@@ -413,6 +399,15 @@ func TestCallersStayWhenTheControllerStopsAndWhenAnotherTakesOver(t *testing.T) 
 	served := r.Answers(desk, 10*time.Second)
 	r.WaitFact(call.EventConnected, func(f rig.Fact) bool { return f.Call == callIDs(r)[1] })
 	r.Talks(waits, served)
+	if err := served.Hangup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waits.Hears("fr/goodbye", 5*time.Second)
+	r.KillController() // in the midst of the last word
+	r.StartController()
+	r.WaitReady()
+	waits.Hears("fr/goodbye", 5*time.Second)
+	waits.Ends(10 * time.Second)
 	for _, id := range callIDs(r) {
 		n := 0
 		for _, f := range r.Facts(call.EventConnected) {
