@@ -371,7 +371,7 @@ func (p *process) end(sig syscall.Signal) {
 func (r *Rig) StartAsterisk() {
 	r.tb.Helper()
 	r.asterisk = r.spawn("asterisk")
-	r.eventually(20*time.Second, "Asterisk serves SIP", func() error {
+	r.eventually(60*time.Second, "Asterisk serves SIP", func() error {
 		if !r.asterisk.running() {
 			r.tb.Fatalf("asterisk ended: %s", r.asterisk.text())
 		}
