@@ -92,7 +92,7 @@ func TestFiftyWaitingAndFiveTalkingCallersLiveThroughAKillOfTheController(t *tes
 	const talking, inLine = 5, 50
 	r := rig.Start(t, rig.Options{
 		Config:  manyAgents(talking),
-		Service: essai(t, "wrap_up: 2s", "wrap_up: 1s", "announce: 5s", "announce: 15s", "    whisper: annonce-accueil\n", ""),
+		Service: essai(t, "wrap_up: 2s", "wrap_up: 1s", "announce: 5s", "announce: 8s", "    whisper: annonce-accueil\n", ""),
 	})
 	desks := make([]*softphone.Phone, talking)
 	agents, callers := make([]*rig.Line, talking), make([]*rig.Line, talking)
@@ -154,13 +154,7 @@ func TestFiftyWaitingAndFiveTalkingCallersLiveThroughAKillOfTheController(t *tes
 	// The agents take several callers each, in the order of their arrival.
 	const served = 10
 	ids := callIDs(r)
-	for _, a := range agents {
-		if err := a.Hangup(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second) // so that each call has its own moment
-	}
-	serve(t, r, desks, talking+served)
+	serve(t, r, desks, agents, talking+served)
 	var order []string
 	since := map[string]time.Time{}
 	for _, f := range joined {
@@ -197,15 +191,20 @@ func dialMany(t *testing.T, r *rig.Rig, n, first int) []*rig.Line {
 	return lines
 }
 
-// serve answers and ends calls on these phones until so many were connected in all.
-func serve(t *testing.T, r *rig.Rig, desks []*softphone.Phone, n int) {
+// serve ends the calls under way, a second apart so that each of the next has its own
+// moment, then answers and ends calls on these phones until so many were connected in all.
+func serve(t *testing.T, r *rig.Rig, desks []*softphone.Phone, agents []*rig.Line, n int) {
 	t.Helper()
 	deadline := time.After(90 * time.Second)
 	stop := make(chan struct{})
 	done := make(chan struct{})
-	for _, desk := range desks {
+	for i, desk := range desks {
 		go func() {
 			defer func() { done <- struct{}{} }()
+			time.Sleep(time.Duration(i) * time.Second)
+			if err := agents[i].Hangup(t.Context()); err != nil {
+				t.Error(err)
+			}
 			for {
 				select {
 				case <-stop:
