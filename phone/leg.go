@@ -346,6 +346,11 @@ func (g *leg) close(ctx context.Context) {
 	g.settled()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
+	if g.l.ctx.Err() == nil { // out of it first: what is played to a channel that is just leaving is lost without a word
+		if err := g.l.x.ari.RemoveFromBridge(ctx, g.bridge, g.l.id); err != nil && g.l.ctx.Err() == nil {
+			g.l.log.Info("the caller was not in the bridge of the conversation any more", "err", err)
+		}
+	}
 	if err := g.l.x.ari.DestroyBridge(ctx, g.bridge); err != nil && !errors.Is(err, ari.ErrNotFound) {
 		g.l.log.Warn("could not end the bridge of a conversation", "err", err)
 	}

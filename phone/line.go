@@ -430,6 +430,7 @@ type playback struct {
 
 	channel string
 	failed  atomic.Bool
+	late    *time.Timer // ends it if Asterisk does not
 }
 
 // advance counts a sound that has ended.
@@ -460,6 +461,7 @@ func (l *line) play(ctx context.Context, channel string, sounds, rescue []call.S
 		said: make(chan struct{}), done: make(chan struct{}),
 	}
 	l.plays[p.id] = p
+	p.late = time.AfterFunc(length(sounds)+playGrace, func() { l.overdue(p, len(rescue) > 0) })
 	l.mu.Unlock()
 	err := l.do(ctx, func(ctx context.Context) error {
 		_, err := l.x.ari.Play(ctx, channel, ari.Play{ID: p.id, Media: media})
@@ -505,6 +507,34 @@ func (l *line) stop(ctx context.Context, p *playback) error {
 	})
 }
 
+// playGrace is how much longer than their length sounds may last before they are given up.
+const playGrace = 10 * time.Second
+
+func length(sounds []call.Sound) (d time.Duration) {
+	for _, s := range sounds {
+		d += s.Duration
+	}
+	return d
+}
+
+// overdue gives up a playback whose end was never told, so that no caller waits for it in silence.
+func (l *line) overdue(p *playback, more bool) {
+	l.mu.Lock()
+	if p.ended || p.left == 0 {
+		l.mu.Unlock()
+		return
+	}
+	if more { // what follows the sounds may go on
+		p.left = 0
+		close(p.said)
+	}
+	l.mu.Unlock()
+	l.log.Warn("Asterisk has not told that a sound was over; the call goes on")
+	if !more {
+		l.finish(p)
+	}
+}
+
 // finish forgets a playback that has ended; it may be called more than once.
 func (l *line) finish(p *playback) {
 	l.mu.Lock()
@@ -513,6 +543,7 @@ func (l *line) finish(p *playback) {
 		return
 	}
 	p.ended = true
+	p.late.Stop()
 	delete(l.plays, p.id)
 	if p.left > 0 {
 		close(p.said)
