@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	checkpointDelay = 10 * time.Millisecond
+	checkpointDelay = 50 * time.Millisecond
 	checkpointGroup = 500
 )
 

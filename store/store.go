@@ -5,7 +5,7 @@
 // journal, one writes the checkpoints; a third probes the database while nothing
 // is written. Callers own nothing of it: what they hand over is copied.
 //
-// Ordering. Checkpoints are written in groups, at most 10 ms or 500 changes after
+// Ordering. Checkpoints are written in groups, at most 50 ms or 500 changes after
 // the first of the group; inside a group the last change of a call wins. Journal
 // events are written in the order of Append, in groups of at most 50 ms or 1,000
 // events; ids rise in that order for one process. With several processes on one

@@ -142,6 +142,9 @@ func (k *stateKeeper) keep(st routing.AgentStatus) {
 	}
 }
 
+// statesPause is the least time between two writes.
+const statesPause = 200 * time.Millisecond
+
 // run writes until ctx ends, and once more then.
 func (k *stateKeeper) run(ctx context.Context) {
 	for {
@@ -153,6 +156,10 @@ func (k *stateKeeper) run(ctx context.Context) {
 			return
 		case <-k.wake:
 			k.write(ctx)
+			select { // the states of one call follow each other: often the last is enough
+			case <-ctx.Done():
+			case <-time.After(statesPause):
+			}
 		}
 	}
 }
