@@ -151,7 +151,7 @@ func TestWhatACallerCallsHimselfDoesNotReachTheAgentsPhone(t *testing.T) {
 	for _, name := range []string{
 		`"\"><sip:2001@evil> \"x"`, `"a%0d%0aX-Evil: 1"`, `"<script>alert(1)</script>"`, `"Préfecture"`, `"${SHELL(touch /tmp/x)}"`,
 	} {
-		ring, _ := callFrom{from: name + " <sip:0639980001@operator.example>", number: direct}.shows(t, r, desk)
+		ring := callFrom{from: name + " <sip:0639980001@operator.example>", number: direct}.shows(t, r, desk)
 		number, shown := ring.Caller()
 		if number != "+33639980001" || shown != "titres" {
 			t.Errorf("%s: the agent is shown %q %q", name, shown, number)
