@@ -109,17 +109,20 @@ func checkAnnouncements(t *testing.T, l *rig.Line) {
 	from := slices.IndexFunc(all, func(h softphone.Heard) bool { return h.Is("fr/queue.joined") })
 	announcements, music := 0, 0
 	for i, h := range all[from:] {
-		last := from+i == len(all)-1
-		switch {
-		case h.Is("music"):
+		if h.Is("music") {
 			music++
-		case strings.HasPrefix(h.Name, "fr/position."):
+			continue
+		}
+		if strings.HasPrefix(h.Name, "fr/position.") && h.Offset == 0 {
 			announcements++
-			fallthrough
-		default:
-			if h.Score < 0.7 && !last { // lost packets on a busy machine make small holes
-				t.Errorf("%s was cut: %v", h.Name, all)
-			}
+		}
+		if from+i == len(all)-1 {
+			break // it still plays
+		}
+		// Packets that a busy machine loses part a hearing in two; the second goes on where the first stopped.
+		next := all[from+i+1]
+		if parted := h.Offset > 0 || next.Is(h.Name) && next.Offset > 0; !parted && h.Score < 0.7 {
+			t.Errorf("%s was cut: %v", h.Name, all)
 		}
 	}
 	if announcements < 4 || music < 4 {
