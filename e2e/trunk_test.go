@@ -165,11 +165,10 @@ type operator struct {
 	conn           *net.UDPConn
 	user, password string
 
-	mu        sync.Mutex
-	contact   string // of the registration
-	refused   int
-	called    map[string]string // of the last call: request line under "", headers
-	challenge string
+	mu      sync.Mutex
+	contact string // of the registration
+	refused int
+	called  map[string]string // of the last call: request line under "", headers
 }
 
 func newOperator(t *testing.T, ip, user, password string) *operator {
