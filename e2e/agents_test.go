@@ -311,3 +311,20 @@ func TestAnAgentsPhoneCannotDialOut(t *testing.T) {
 	}
 	agentBecomes(t, r, "2001", routing.Available, "")
 }
+
+func TestAWrapUpGoesOnOverARestartOfTheController(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Service: essai(t, "wrap_up: 2s", "wrap_up: 60s")})
+	desk := r.Available("2001")
+	c := waits(t, r, "1", caller)
+	agent := r.Answers(desk, 5*time.Second)
+	agent.HearsAll("fr/whisper.wait.under1", 10*time.Second)
+	r.Talks(c, agent)
+	agent.HangsUp()
+	agentBecomes(t, r, "2001", routing.WrapUp, "")
+	c.Ends(15 * time.Second)
+	r.StopController()
+	r.StartController()
+	r.WaitReady()
+	agentBecomes(t, r, "2001", routing.WrapUp, "")
+}

@@ -17,14 +17,20 @@ type AgentState struct {
 	State  string
 	Reason string
 	Since  time.Time // to the millisecond
+	// Until is when the state ends by itself (wrap-up, set aside); zero when it does not.
+	Until time.Time
+	// Next is the state asked for after the call; "" when none was.
+	Next, NextReason string
 }
 
 // PutAgentState keeps the agent's state in place of the one before.
 func (db *DB) PutAgentState(ctx context.Context, a AgentState) error {
 	err := db.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO agent_states (agent, state, reason, since) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (agent) DO UPDATE SET state = excluded.state, reason = excluded.reason, since = excluded.since`,
-			clean(string(a.ID)), clean(a.State), clean(a.Reason), millis(a.Since))
+		_, err := tx.ExecContext(ctx, `INSERT INTO agent_states (agent, state, reason, since, until_at, next_state, next_reason)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (agent) DO UPDATE SET state = excluded.state, reason = excluded.reason, since = excluded.since,
+				until_at = excluded.until_at, next_state = excluded.next_state, next_reason = excluded.next_reason`,
+			clean(string(a.ID)), clean(a.State), clean(a.Reason), millis(a.Since), millis(a.Until), clean(a.Next), clean(a.NextReason))
 		return err
 	})
 	if err != nil {
@@ -37,11 +43,11 @@ func (db *DB) PutAgentState(ctx context.Context, a AgentState) error {
 func (db *DB) AgentStates(ctx context.Context) ([]AgentState, error) {
 	list, err := rowsOf(ctx, db.eng.reader, func(rows *sql.Rows) (AgentState, error) {
 		var a AgentState
-		var since int64
-		err := rows.Scan(&a.ID, &a.State, &a.Reason, &since)
-		a.Since = fromMillis(since)
+		var since, until int64
+		err := rows.Scan(&a.ID, &a.State, &a.Reason, &since, &until, &a.Next, &a.NextReason)
+		a.Since, a.Until = fromMillis(since), fromMillis(until)
 		return a, err
-	}, `SELECT agent, state, reason, since FROM agent_states ORDER BY agent`)
+	}, `SELECT agent, state, reason, since, until_at, next_state, next_reason FROM agent_states ORDER BY agent`)
 	if err != nil {
 		return nil, fmt.Errorf("list the agents' states: %w", db.eng.explain(err))
 	}

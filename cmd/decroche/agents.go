@@ -109,7 +109,10 @@ func (s *server) restoreAgents(ctx context.Context) error {
 		return err
 	}
 	for _, r := range rows {
-		st := routing.AgentStatus{State: routing.AgentState(r.State), Reason: r.Reason, Since: r.Since}
+		st := routing.AgentStatus{
+			State: routing.AgentState(r.State), Reason: r.Reason, Since: r.Since, Until: r.Until,
+			Next: routing.AgentState(r.Next), NextReason: r.NextReason,
+		}
 		if err := s.floor.Restore(r.ID, st); err != nil && !errors.Is(err, routing.ErrUnknownAgent) {
 			s.log.Warn("an agent's state was not restored", "agent", r.ID, "err", err)
 		}
@@ -134,7 +137,10 @@ func newStateKeeper(db *store.DB, log *slog.Logger) *stateKeeper {
 
 func (k *stateKeeper) keep(st routing.AgentStatus) {
 	k.mu.Lock()
-	k.last[st.ID] = store.AgentState{ID: st.ID, State: string(st.State), Reason: st.Reason, Since: st.Since}
+	k.last[st.ID] = store.AgentState{
+		ID: st.ID, State: string(st.State), Reason: st.Reason, Since: st.Since, Until: st.Until,
+		Next: string(st.Next), NextReason: st.NextReason,
+	}
 	k.mu.Unlock()
 	select {
 	case k.wake <- struct{}{}:

@@ -37,10 +37,13 @@ CREATE TABLE journal_writers (
 );
 
 CREATE TABLE agent_states (
-	agent  TEXT PRIMARY KEY,
-	state  TEXT NOT NULL,
-	reason TEXT NOT NULL,
-	since  BIGINT NOT NULL
+	agent       TEXT PRIMARY KEY,
+	state       TEXT NOT NULL,
+	reason      TEXT NOT NULL,
+	since       BIGINT NOT NULL,
+	until_at    BIGINT NOT NULL,
+	next_state  TEXT NOT NULL,
+	next_reason TEXT NOT NULL
 );
 
 CREATE TABLE messages (

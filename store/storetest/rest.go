@@ -18,7 +18,10 @@ func agentStates(t *testing.T, e Engine) {
 	ctx := t.Context()
 	db := Open(t, e.URL(t))
 	want := []store.AgentState{
-		{ID: "2001", State: "paused", Reason: "formation", Since: noon.Add(time.Minute)},
+		{
+			ID: "2001", State: "wrap_up", Reason: "", Since: noon.Add(time.Minute), Until: noon.Add(2 * time.Minute),
+			Next: "paused", NextReason: "formation",
+		},
 		{ID: "2002", State: "available", Since: noon},
 	}
 	must(t, db.PutAgentState(ctx, store.AgentState{ID: "2001", State: "available", Since: noon}))
