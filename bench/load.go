@@ -194,7 +194,7 @@ func (s *side) hold(ctx context.Context, n int) (h held, err error) {
 	a0, c0 := memory()
 	const rate = 20
 	ramp := time.Duration(n/rate)*time.Second + 3*time.Second
-	p, err := s.sipp(load{rate: rate, calls: n, key: "2", before: 3 * time.Second, after: ramp + 45*time.Second})
+	p, err := s.sipp(load{rate: rate, calls: n, key: "2", before: 3 * time.Second, after: ramp + 40*time.Second})
 	if err != nil {
 		return h, err
 	}

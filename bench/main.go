@@ -36,7 +36,7 @@ type options struct {
 	length          time.Duration // of a call
 	agents, waiting int
 	top             int // the highest rate that is tried
-	all, only       bool
+	all, quick      bool
 }
 
 func main() { os.Exit(run()) }
@@ -48,13 +48,13 @@ func run() int {
 	flag.StringVar(&o.out, "out", "bench/RESULTS.md", "where the figures go; empty: nowhere")
 	flag.IntVar(&o.rate, "rate", 10, "calls a second when processor time is measured")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each side")
-	flag.IntVar(&o.seconds, "seconds", 20, "seconds of new calls in a round")
+	flag.IntVar(&o.seconds, "seconds", 12, "seconds of new calls in a round")
 	flag.DurationVar(&o.length, "length", 15*time.Second, "length of a call")
 	flag.IntVar(&o.agents, "agents", 160, "agents")
 	flag.IntVar(&o.waiting, "waiting", 300, "callers held; 0: do not")
-	flag.IntVar(&o.top, "top", 60, "the highest rate that is tried; 0: none")
-	flag.BoolVar(&o.all, "all", true, "run the Go benchmarks too")
-	flag.BoolVar(&o.only, "quick", false, "processor rounds alone")
+	flag.IntVar(&o.top, "top", 40, "the highest rate that is tried; 0: none")
+	flag.BoolVar(&o.all, "all", false, "run the Go benchmarks of routing, store and ari too")
+	flag.BoolVar(&o.quick, "quick", false, "processor rounds alone, and no file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -103,7 +103,7 @@ func measure(ctx context.Context, o options) error {
 	if err := r.line(ctx, sides); err != nil {
 		return err
 	}
-	if o.all && !o.only {
+	if o.all && !o.quick {
 		if err := r.benchmarks(ctx); err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (r *results) line(ctx context.Context, sides [2]*side) error {
 	if err := each(warm); err != nil {
 		return err
 	}
-	if o.waiting > 0 && !o.only {
+	if o.waiting > 0 && !o.quick {
 		if err := each(func(i int, s *side) (err error) {
 			r.held[i], err = s.hold(ctx, o.waiting)
 			say("%s: held %+v", s.name, r.held[i])
@@ -145,11 +145,11 @@ func (r *results) line(ctx context.Context, sides [2]*side) error {
 			return err
 		}
 	}
-	if o.only {
+	if o.quick {
 		return nil
 	}
 	if err := each(func(i int, s *side) error {
-		out, err := s.run(ctx, journey(probedRate, probedRate*2*o.seconds, probedLength), true)
+		out, err := s.run(ctx, journey(probedRate, probedRate*5*o.seconds/2, probedLength), true)
 		r.probed[i] = out
 		say("%s at %d/s: %s; %s", s.name, probedRate, out, out.probed)
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -41,10 +40,6 @@ func (s *side) measure(ctx context.Context, warm, span time.Duration) (latencies
 		work.Go(func() { m.agent(ctx, p) })
 	}
 	work.Wait()
-	if os.Getenv("BENCH_DEBUG") != "" {
-		say("first sound, in order: %v", m.got.firstSound)
-		say("ring, in order: %v", m.got.ring)
-	}
 	return m.got, nil
 }
 
@@ -113,9 +108,6 @@ func (m *meter) visit(ctx context.Context) (first, prompt time.Duration, err err
 	heard, err := c.ListenFor(m.ix).WaitFor(ctx, "info")
 	if err != nil {
 		return 0, 0, err
-	}
-	if os.Getenv("BENCH_DEBUG") != "" {
-		say("answered after %s, first sound after %s", c.Hear().Answered, c.RecvStats().FirstMedia)
 	}
 	return c.RecvStats().FirstMedia, c.Hear().Start.Add(heard.Start).Sub(pressed), nil
 }

@@ -59,10 +59,11 @@ func newRush(tb testing.TB, waiting, agents int) *rush {
 	return r
 }
 
-func (r *rush) arrive() *waiter {
+func (r *rush) arrive() *waiter { return r.arriveAt(r.lines[r.rng.IntN(len(r.lines))]) }
+
+func (r *rush) arriveAt(l *line) *waiter {
 	r.n++
 	r.now = r.now.Add(time.Millisecond)
-	l := r.lines[r.rng.IntN(len(r.lines))]
 	w := &waiter{line: l, Caller: Caller{ID: call.ID(fmt.Sprintf("c%08d", r.n)), Queue: l.id, Joined: r.now}}
 	r.m.advance(r.now)
 	r.m.arrive(w)
@@ -83,8 +84,8 @@ func (r *rush) drop() {
 	}
 }
 
-// takeUp makes an agent available, who takes a caller and talks.
-func (r *rush) takeUp(tb testing.TB) {
+// takeUp makes an agent available, who takes a caller and talks. It gives the caller's line.
+func (r *rush) takeUp(tb testing.TB) *line {
 	s := r.seats[r.rng.IntN(len(r.seats))]
 	r.m.advance(r.now)
 	out := r.m.setPresence(s, idle, r.now)
@@ -92,6 +93,7 @@ func (r *rush) takeUp(tb testing.TB) {
 		tb.Fatalf("a free agent with 10,000 waiting got %d calls", len(out))
 	}
 	r.m.leave(out[0].waiter)
+	return out[0].waiter.line
 }
 
 func BenchmarkMatching10000Waiting2000Agents(b *testing.B) {
@@ -123,9 +125,9 @@ func BenchmarkMatching10000Waiting2000Agents(b *testing.B) {
 	b.Run("agent free", func(b *testing.B) {
 		r := newRush(b, 10_000, 2_000)
 		for b.Loop() {
-			r.takeUp(b)
+			from := r.takeUp(b)
 			b.StopTimer()
-			r.waiters = append(r.waiters, r.arrive())
+			r.waiters = append(r.waiters, r.arriveAt(from)) // or lines of high priority would run dry
 			b.StartTimer()
 		}
 	})
