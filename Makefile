@@ -74,14 +74,16 @@ lint-go:
 	@echo "--- staticcheck"
 	@$(STATICCHECK) ./...
 
-# vet was run above, on all. A skipped test is a failure: what a test needs is installed.
+# vet was run above, on all. The end-to-end tests run by themselves, when nothing else
+# takes their processors. A skipped test is a failure: what a test needs is installed.
+GO_TEST := $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg
 .PHONY: test-go
 test-go: build-race
 	@echo "--- go test -race"
-	@rm -f bin/tests.json
-	@DECROCHE_BIN=$(CURDIR)/bin/decroche-race $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg \
-		--jsonfile bin/tests.json -- -race -vet=off -count=1 -timeout 20m ./...
-	@skipped=$$(grep '"Action":"skip"' bin/tests.json | grep -o '"Test":"[^"]*"' || true); \
+	@rm -f bin/tests*.json
+	@$(GO_TEST) --jsonfile bin/tests.json -- -race -vet=off -count=1 -timeout 15m $$(go list ./... | grep -v '/e2e$$')
+	@DECROCHE_BIN=$(CURDIR)/bin/decroche-race $(GO_TEST) --jsonfile bin/tests-e2e.json -- -race -vet=off -count=1 -timeout 25m ./e2e
+	@skipped=$$(grep -h '"Action":"skip"' bin/tests*.json | grep -o '"Test":"[^"]*"' || true); \
 	[ -z "$$skipped" ] || { echo "skipped tests, which count as failures here:" >&2; echo "$$skipped" >&2; exit 1; }
 
 .PHONY: generate

@@ -31,6 +31,7 @@ func (r *Rig) Dial(number, from string, opts ...softphone.DialOption) *Line {
 // DialFrom calls a number from a telephone that is there, and listens.
 func (r *Rig) DialFrom(p *softphone.Phone, number string, opts ...softphone.DialOption) *Line {
 	r.tb.Helper()
+	r.Index() // before the call begins: to make it takes a while
 	ctx, cancel := context.WithTimeout(r.tb.Context(), 15*time.Second)
 	defer cancel()
 	c, err := p.Dial(ctx, number, opts...)

@@ -207,15 +207,33 @@ func (r *Rig) load() {
 // music is "music".
 func (r *Rig) Index() *softphone.Index {
 	r.tb.Helper()
-	if r.ix == nil {
+	if r.ix != nil {
+		return r.ix
+	}
+	labels := map[string]service.Text{}
+	for id, reason := range r.def.Reasons {
+		labels[id] = reason.Label
+	}
+	key := fmt.Sprint(r.def.Languages, r.def.Prompts, labels)
+	indexes.Lock()
+	defer indexes.Unlock()
+	if indexes.of[key] == nil {
 		prompts, err := r.prompts()
 		if err != nil {
 			r.tb.Fatalf("load the prompts: %v", err)
 		}
-		r.ix = softphone.NewIndex(prompts)
+		indexes.of[key] = softphone.NewIndex(prompts)
 	}
+	r.ix = indexes.of[key]
 	return r.ix
 }
+
+// indexes are those made so far: with the race detector one takes seconds, and most rigs
+// say the same.
+var indexes = struct {
+	sync.Mutex
+	of map[string]*softphone.Index
+}{of: map[string]*softphone.Index{}}
 
 func (r *Rig) prompts() ([]softphone.Prompt, error) {
 	ctx := r.tb.Context()
