@@ -46,8 +46,15 @@ func TestRealListOfSoundsPlaysInOrderAndStopsAtOnce(t *testing.T) {
 	if f := want[*PlaybackFinished](t, box.Events()); f.Playback.State != "done" || f.Playback.ID != "pb1" {
 		t.Fatalf("finished: %+v", f.Playback)
 	}
-	if err := c.StopPlayback(ctx, "pb1"); !errors.Is(err, ErrNotFound) {
-		t.Fatalf("stopping what ended: %v", err)
+	// Asterisk forgets a playback a moment after it has said that it is over.
+	for end := time.Now().Add(5 * time.Second); ; {
+		err := c.StopPlayback(ctx, "pb1")
+		if errors.Is(err, ErrNotFound) {
+			break
+		}
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("stopping what ended: %v", err)
+		}
 	}
 
 	a.must(c.Play(ctx, ch.ID, Play{ID: "pb2", Media: []string{a.sound("long"), a.sound("a")}}))
