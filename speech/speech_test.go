@@ -515,8 +515,9 @@ func TestRenderSystemStopsWhenItsContextEnds(t *testing.T) {
 func TestCallerWhoGivesUpLeavesTheRenderingToTheNext(t *testing.T) {
 	wav := writeWAV(t, 16000, 1, tone(16000, 440, 0.3, time.Second))
 	gate := filepath.Join(t.TempDir(), "gate")
-	// Hangs until the gate is there.
-	command := []string{script(t, fmt.Sprintf("[ -e %s ] || exec sleep 60\ncp %s \"$1\"\n", gate, wav)), "{out}"}
+	// Without the gate it says that it has begun, and hangs.
+	begun := gate + ".begun"
+	command := []string{script(t, fmt.Sprintf("[ -e %s ] || { : > %s; exec sleep 60; }\ncp %s \"$1\"\n", gate, begun, wav)), "{out}"}
 	l := open(t, Options{Engine: "command", Command: command})
 	first, hangUp := context.WithCancelCause(t.Context())
 	gone := make(chan error)
@@ -524,7 +525,7 @@ func TestCallerWhoGivesUpLeavesTheRenderingToTheNext(t *testing.T) {
 		_, err := l.System(first, "goodbye", "fr")
 		gone <- err
 	}()
-	for len(l.slots) == 0 {
+	for _, err := os.Stat(begun); err != nil; _, err = os.Stat(begun) {
 		time.Sleep(time.Millisecond)
 	}
 	second := make(chan error)
