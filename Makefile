@@ -32,7 +32,6 @@ test: ## install what is missing, then run every check and every test
 .PHONY: bench
 bench: ## install what is missing, then measure against app_queue into bench/RESULTS.md
 	@setup/install.sh bench
-	go test -run '^$$' -bench . -benchmem ./routing/...
 	go run ./bench
 
 .PHONY: check
