@@ -11,6 +11,7 @@ package call
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type Lang string
 var (
 	// ErrHangup is the cause of a context whose caller hung up.
 	ErrHangup = errors.New("the caller hung up")
+	// ErrCutOff is the cause when the line broke and the caller did not hang up on purpose. It is an ErrHangup.
+	ErrCutOff = fmt.Errorf("%w: the line was cut", ErrHangup)
 	// ErrDetach is the cause when the controller stops and leaves the caller in place.
 	ErrDetach = errors.New("the controller stops and leaves the call in place")
 	// ErrFenced is the cause when another controller owns the call.
@@ -52,8 +55,11 @@ type Sound struct {
 // Info is what is known of a call when it comes in.
 type Info struct {
 	ID ID
-	// From is the caller, withheld numbers are Withheld; To is the number dialled.
+	// From is the caller, withheld numbers are Withheld; To is the number dialled. Of a call
+	// that we place, From is the citizen on the other end and To the number of ours that is shown.
 	From, To Number
+	// Outgoing says that we place the call.
+	Outgoing bool `json:",omitempty"`
 	// Arrived is when the exchange took the call, before any answer of ours.
 	Arrived time.Time
 	// Trunk is the operator's trunk the call came by.
@@ -116,6 +122,25 @@ type Call interface {
 	Hangup(ctx context.Context) error
 }
 
+// Outgoing is a call that we place. Until Dial has returned nil nobody is on the line: only
+// Info, Ring and ResumeLeg may be used, and the context ends when the call is given up.
+type Outgoing interface {
+	Call
+	// Dial rings the citizen and returns when they have answered, or an error of type *RingError.
+	Dial(ctx context.Context, d Dial) error
+	// Confirm says the sounds and waits for up to timeout after them for a sign of a person:
+	// a key, or a short answer spoken after the question. It returns ErrNoInput when none
+	// comes, as from a voicemail, which talks on or is silent.
+	Confirm(ctx context.Context, timeout time.Duration, sounds ...Sound) error
+}
+
+// Dial is how a citizen is rung. Whom and with which number shown, the call's Info says.
+type Dial struct {
+	Timeout time.Duration
+	// Started is called once the exchange has taken the command; nil is allowed.
+	Started func()
+}
+
 // Ring is how an agent is rung.
 type Ring struct {
 	Agent   AgentID
@@ -135,13 +160,16 @@ const (
 	Unreachable RingResult = "unreachable"
 )
 
-// RingError is a ring without an answer.
+// RingError is a ring without an answer: of an agent, or of a citizen whom we call.
 type RingError struct {
-	Agent  AgentID
+	Agent  AgentID // "" for a citizen
 	Result RingResult
 }
 
 func (e *RingError) Error() string {
+	if e.Agent == "" {
+		return "the citizen was rung: " + string(e.Result)
+	}
 	return "agent " + string(e.Agent) + " was rung: " + string(e.Result)
 }
 

@@ -30,6 +30,14 @@ const (
 	EventTransferred   EventKind = "transferred"    // agent, to
 	EventTalkEnded     EventKind = "talk_ended"     // agent, by (caller|agent)
 	EventEnded         EventKind = "ended"          // outcome, reason
+	EventDialled       EventKind = "dialled"        // promise, attempt, contact; the citizen's phone is rung by us
+	EventOffered       EventKind = "offered"        // what (callback, sms), why
+	EventOfferRefused  EventKind = "offer_refused"  // what
+	EventPromised      EventKind = "promised"       // promise, kind, origin, queue, joined_ms, by_ms, merged; Call is the contact
+	EventPromiseMoved  EventKind = "promise_moved"  // promise, by_ms, why (citizen, agent, closed, retry); Call is the contact
+	EventAttempted     EventKind = "attempted"      // promise, attempt, agent, result, tries; Call is the contact
+	EventPromiseEnded  EventKind = "promise_ended"  // promise, state, by, late; Call is the contact
+	EventSMS           EventKind = "sms"            // purpose, state, promise; Call is the contact
 	EventAgentState    EventKind = "agent_state"    // agent, state, reason; Call is empty
 	EventController    EventKind = "controller"     // what: started, recovered, lost_exchange …; Call is empty
 )

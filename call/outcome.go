@@ -14,6 +14,9 @@ const (
 	Dissuaded      Outcome = "dissuaded"
 	TransferredOut Outcome = "transferred_out"
 	Failed         Outcome = "failed"
+	// NotReached is of a call that we placed and that did not reach the citizen. It is no
+	// outcome of a contact: the contact is the citizen's own, whose promise stays live.
+	NotReached Outcome = "not_reached"
 )
 
 // Reason says why a call had its outcome: one out of a closed set.
@@ -33,6 +36,15 @@ const (
 	ReasonStore          Reason = "store_failed"        // what must be saved could not be
 	ReasonInternal       Reason = "internal_error"      // a fault of ours
 	ReasonUnknownNumber  Reason = "unknown_number"      // no service has the number dialled
+	ReasonCutOff         Reason = "cut_off"             // the line broke, the caller did not hang up
+	ReasonPlace          Reason = "place"               // a callback was promised at the place in line
+	ReasonSlot           Reason = "slot"                // a callback was promised in a slot
+	ReasonNoAnswer       Reason = "no_answer"           // of a call that we placed, as the next four
+	ReasonBusy           Reason = "busy"
+	ReasonRefused        Reason = "refused"
+	ReasonUnreachable    Reason = "unreachable"
+	ReasonVoicemail      Reason = "voicemail"
+	ReasonNoAgent        Reason = "no_agent" // the agent reserved did not take it
 )
 
 // End is how a call ended.

@@ -44,6 +44,9 @@ type Definition struct {
 	Failed    Journey
 	Access    Access
 	Limits    Limits
+	Callback  Callback
+	// Links are addresses sent by SMS, by id.
+	Links map[string]*Link
 
 	// File is where the definition was read from; Line and Column of a part of it
 	// are found with Position.
@@ -187,6 +190,8 @@ type Info struct {
 	// Queue is where the caller goes who then asks for a person.
 	Queue  string
 	Reason string
+	// Link, if set, is offered by SMS after the prompt.
+	Link string
 }
 
 // Reason is a motif of the service's shared base.

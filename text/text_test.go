@@ -1,0 +1,47 @@
+package text
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"decroche/call"
+)
+
+func TestEveryTextIsThereInBothLanguages(t *testing.T) {
+	fr, en := IDs("fr"), IDs("en")
+	for _, id := range fr {
+		if !slices.Contains(en, id) && id != "time.spoken1" && id != "time.spoken1.full" {
+			t.Errorf("%s has no English text", id)
+		}
+	}
+	for _, id := range en {
+		if !slices.Contains(fr, id) {
+			t.Errorf("%s has no French text", id)
+		}
+	}
+}
+
+func TestDaysAndHoursAreWrittenAsPeopleWriteThem(t *testing.T) {
+	paris, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, paris)
+	for _, c := range []struct {
+		lang               call.Lang
+		at                 time.Time
+		day, clock, spoken string
+	}{
+		{"fr", now.Add(75 * time.Minute), "aujourd'hui", "10 h 15", "10 heures 15"},
+		{"fr", time.Date(2026, 11, 24, 8, 0, 0, 0, paris), "demain", "8 h", "8 heures"},
+		{"fr", time.Date(2026, 12, 1, 12, 0, 0, 0, paris), "mardi 1er décembre", "12 h", "midi"},
+		{"fr", time.Date(2026, 11, 27, 13, 5, 0, 0, paris), "vendredi 27 novembre", "13 h 05", "13 heures 5"},
+		{"en", time.Date(2026, 11, 24, 13, 15, 0, 0, paris), "tomorrow", "1:15 p.m.", "1 15 p.m."},
+		{"en", time.Date(2026, 12, 1, 9, 0, 0, 0, paris), "Tuesday 1 December", "9 a.m.", "9 a.m."},
+	} {
+		if d, k, s := Day(c.lang, c.at, now), Clock(c.lang, c.at), SpokenClock(c.lang, c.at); d != c.day || k != c.clock || s != c.spoken {
+			t.Errorf("%s: %q %q %q, want %q %q %q", c.at, d, k, s, c.day, c.clock, c.spoken)
+		}
+	}
+}
