@@ -21,18 +21,20 @@ type rule struct {
 }
 
 // domain are the packages that know what a public service is, and no technique.
-var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms"}
+var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links"}
 
 var rules = []rule{
 	{"call", nil, "the vocabulary stands on nothing, for everything stands on it"},
-	{"service", []string{"call"}, "a definition is read and linted without a line to run it on"},
-	{"ivr", []string{"call", "service", "routing", "callback"}, "a journey is tested in virtual time: sounds, storage and telephony come in through its own interfaces"},
+	{"service", []string{"call", "text"}, "a definition is read and linted without a line to run it on"},
+	{"ivr", []string{"call", "service", "routing", "callback", "sms", "text"}, "a journey is tested in virtual time: sounds, storage and telephony come in through its own interfaces"},
 	{"routing", []string{"call", "service"}, "who answers is decided by pure functions"},
 	{"routing/wait", nil, "the estimation of a wait is arithmetic on times and counts"},
-	{"callback", []string{"call", "service", "routing"}, "a promise is kept whatever carries the call"},
+	{"callback", []string{"call", "service", "routing", "sms", "text"}, "a promise is kept whatever carries the call"},
 	{"metrics", []string{"call", "service"}, "the indicators are computed from the journal alone"},
-	{"speech", []string{"call"}, "synthesis serves whoever has a text"},
-	{"sms", []string{"call"}, "a text message is sent without knowing why"},
+	{"speech", []string{"call", "text"}, "synthesis serves whoever has a text"},
+	{"sms", []string{"call", "text"}, "a text message is sent without knowing why"},
+	{"text", []string{"call"}, "what is read is written without knowing who reads it"},
+	{"links", []string{"call", "service"}, "a site is watched whoever sends people there"},
 	{"ari", nil, "Asterisk's interface knows no domain word"},
 	{"phone", []string{"call", "ari"}, "it turns Asterisk into calls, and the journey decides what is said"},
 	{"store", domain, "storage serves the domain's interfaces and no other adapter"},
@@ -64,6 +66,8 @@ var homes = []home{
 	{"github.com/redis/go-redis", []string{"cluster"}, "Redis is known to cluster"},
 	{"github.com/coder/websocket", []string{"ari", "web"}, "sockets belong to the interfaces that speak over them"},
 	{"github.com/go-chi/chi", []string{"web", "cmd"}, "HTTP routes are declared in web"},
+	{"github.com/twilio", []string{"sms", "web"}, "providers of text messages are known to sms, and to the hooks they call"},
+	{"github.com/ovh", []string{"sms"}, "providers of text messages are known to sms"},
 	{"github.com/alecthomas/kong", []string{"cmd", "bench"}, "command lines are parsed in main packages"},
 	{"github.com/prometheus", []string{"metrics", "cmd"}, "Prometheus is known to metrics"},
 	{"github.com/emiago", []string{"e2e"}, "the product's SIP is Asterisk's; ours is for tests"},
