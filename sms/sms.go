@@ -116,6 +116,8 @@ type Incoming struct {
 	At         time.Time   `json:"at"`
 	// Handled is what was done: "stop", "start", "cancelled", "kept" (for the agents).
 	Handled string `json:"handled"`
+	// Answered says that the provider replies itself, as to STOP; it is not kept.
+	Answered bool `json:"-"`
 }
 
 // Store is the outbox and the inbox. Its changes are durable when they return.
