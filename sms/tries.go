@@ -54,7 +54,7 @@ func (o *Outbox) step(ctx context.Context, m Message) Message {
 		blocked, err := o.Store.Blocked(ctx, m.To)
 		switch {
 		case err != nil: // not a try: nothing was sent
-			m.State, m.NextAt = Queued, time.Now().Add(o.jitter(backoffMin))
+			m.State, m.NextAt = Queued, time.Now().Add(o.backoff(1))
 			return m
 		case blocked:
 			return ended(m, Dropt, "the number has said STOP")
