@@ -22,6 +22,8 @@ const (
 	patience = 24 * time.Hour
 	// Waits between tries double from the first to the last, each ± 20 %.
 	backoffMin, backoffMax = 5 * time.Second, 15 * time.Minute
+	// settling is how long a doubt rests before the provider is asked about it.
+	settling = 20 * time.Second
 	// grace is how long Run lets messages under way come to an end when it is stopped.
 	grace = 5 * time.Second
 )

@@ -195,12 +195,12 @@ func (o *OVH) judge(err error, w *wire) error {
 	case w.status == http.StatusNotFound:
 		return errOVHGone
 	case w.status == http.StatusBadRequest && strings.Contains(words, "sender"):
-		return fmt.Errorf("%w: OVHcloud answers 400: check sms.from: %s", ErrSettings, scrub(api.Message))
+		return fmt.Errorf("%w: OVHcloud answers 400: check sms.from: %s", ErrSettings, Scrub(api.Message))
 	case w.status == http.StatusBadRequest && !strings.Contains(words, "credit") && !strings.Contains(words, "signature"):
-		return &Refused{Code: strconv.Itoa(w.status), Why: scrub(api.Message)}
+		return &Refused{Code: strconv.Itoa(w.status), Why: Scrub(api.Message)}
 	}
 	// Credits, rights, an account that expired (460): messages wait until it is mended.
-	return fmt.Errorf("%w: OVHcloud answers %d: %s", ErrSettings, w.status, scrub(api.Message))
+	return fmt.Errorf("%w: OVHcloud answers %d: %s", ErrSettings, w.status, Scrub(api.Message))
 }
 
 // ovhTag names a message at OVHcloud: its key may be longer than a tag.

@@ -38,7 +38,7 @@ func (o *Outbox) step(ctx context.Context, m Message) Message {
 		id, found, err := o.find(ctx, finder, m)
 		switch {
 		case err != nil:
-			return o.again(m, 0, fmt.Errorf("ask the provider whether it took the message: %w", err))
+			return o.again(m, asked(err), fmt.Errorf("ask the provider whether it took the message: %w", err))
 		case found:
 			return sent(m, o.Provider.Name(), id)
 		}
@@ -76,8 +76,7 @@ func (o *Outbox) send(ctx context.Context, m Message) Message {
 	m.Tries++
 	id, err := o.offer(ctx, m)
 	var refused *Refused
-	var later *Later
-	switch {
+	switch wait := asked(err); {
 	case err == nil:
 		return sent(m, o.Provider.Name(), id)
 	case errors.As(err, &refused):
@@ -86,31 +85,43 @@ func (o *Outbox) send(ctx context.Context, m Message) Message {
 		}
 		m.Unsure = false
 		return ended(m, Failed, err.Error())
-	case errors.As(err, &later):
+	case wait > 0:
 		m.Unsure = false
 		o.mu.Lock()
-		if until := time.Now().Add(min(later.After, time.Minute)); until.After(o.quiet) {
+		if until := time.Now().Add(min(wait, time.Minute)); until.After(o.quiet) {
 			o.quiet = until
 		}
 		o.mu.Unlock()
-		return o.again(m, later.After, err)
+		return o.again(m, wait, err)
 	default:
 		m.Unsure = errors.Is(err, ErrUnsure)
 		return o.again(m, 0, err)
 	}
 }
 
+// asked is how long an error asks to wait; 0 when it does not.
+func asked(err error) time.Duration {
+	var later *Later
+	if errors.As(err, &later) {
+		return max(later.After, time.Second)
+	}
+	return 0
+}
+
 // again puts the message back, to be tried after the wait asked for, or one that doubles with
 // its tries. When it would expire before, it has failed.
-func (o *Outbox) again(m Message, asked time.Duration, err error) Message {
+func (o *Outbox) again(m Message, wait time.Duration, err error) Message {
 	level := slog.LevelWarn
 	if errors.Is(err, ErrSettings) {
 		level = slog.LevelError
 	}
 	o.Log.Log(context.Background(), level, "a text message waits for another try",
 		"message", m.ID, "purpose", m.Purpose, "tries", m.Tries, "unsure", m.Unsure, "err", err)
-	wait := asked + time.Duration(o.Rand()*float64(asked)/4)
-	if asked <= 0 {
+	switch wait += time.Duration(o.Rand() * float64(wait) / 4); {
+	case wait == 0 && m.Unsure:
+		// What we gave up waiting for may still be on its way to the provider's list.
+		wait = max(o.backoff(m.Tries), settling)
+	case wait == 0:
 		wait = o.backoff(m.Tries)
 	}
 	m.State, m.NextAt, m.Error = Queued, time.Now().Add(wait), short(err.Error())

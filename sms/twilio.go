@@ -188,7 +188,7 @@ func (t *Twilio) judge(err error, w *wire) error {
 	}
 	why, known := twilioRefusals[rest.Code]
 	if !known {
-		why = scrub(rest.Message)
+		why = Scrub(rest.Message)
 	}
 	if rest.Code == 0 && !known {
 		return fmt.Errorf("%w: an answer of status %d that is not Twilio's", ErrSettings, w.status)

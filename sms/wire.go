@@ -100,8 +100,8 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return min(max(d, time.Second), time.Hour)
 }
 
-// scrub takes numbers and line ends out of a provider's words, for they go to logs.
-func scrub(words string) string {
+// Scrub takes numbers and line ends out of a provider's words, for they go to logs.
+func Scrub(words string) string {
 	var b strings.Builder
 	for field := range strings.FieldsSeq(words) {
 		digits := 0
