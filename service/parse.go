@@ -93,6 +93,7 @@ func (r *reader) definition(root *node) {
 	r.skills(o)
 	r.reasons(o)
 	r.queues(o)
+	r.links(o)
 	r.infos(o)
 	r.menus(o)
 	r.entry(o)
@@ -100,6 +101,7 @@ func (r *reader) definition(root *node) {
 	d.Saturated = r.journey(o, "saturated", true)
 	d.Failed = r.journey(o, "failed", false)
 	r.access(o)
+	r.callback(o)
 	r.limits(o)
 	o.close()
 }
@@ -169,7 +171,7 @@ func (r *reader) numbers(o *object) {
 		no := r.object(item, path, fmt.Sprintf("number %d", i+1))
 		no.need("number", "number: and the number, such as 01 99 00 39 39")
 		num := Number{Number: no.number("number")}
-		num.Public = no.choice("public", "general", "deaf", "relay", "overseas", "vulnerable", "professional")
+		num.Public = no.choice("public", publics...)
 		if num.Public == "" {
 			num.Public = "general"
 		}

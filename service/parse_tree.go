@@ -196,7 +196,7 @@ func (r *reader) infos(o *object) {
 		io := r.object(n, "infos."+name, fmt.Sprintf("info %q", name))
 		io.need("prompt", "prompt: and the name of a prompt")
 		io.need("queue", "queue: and where the caller goes who then asks for a person")
-		r.def.Infos[name] = &Info{ID: name, Prompt: io.ref("prompt", "prompt"), Queue: io.ref("queue", "queue"), Reason: io.ref("reason", "reason")}
+		r.def.Infos[name] = &Info{ID: name, Prompt: io.ref("prompt", "prompt"), Queue: io.ref("queue", "queue"), Reason: io.ref("reason", "reason"), Link: io.ref("link", "link")}
 		io.close()
 	})
 }

@@ -146,16 +146,20 @@ func (o *object) choice(key string, words ...string) string {
 	return s
 }
 
-func (o *object) truth(key string) bool {
+func (o *object) truth(key string) bool { return o.truthOr(key, false) }
+
+func (o *object) truthOr(key string, otherwise bool) bool {
 	s := o.text(key)
 	switch s {
 	case "true":
 		return true
-	case "", "false":
+	case "false":
+		return false
+	case "":
 	default:
 		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q", key, o.label, s), "write true or false")
 	}
-	return false
+	return otherwise
 }
 
 func (o *object) integer(key string, otherwise, least, most int) int {

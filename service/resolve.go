@@ -15,7 +15,7 @@ func keysOf[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Key
 func (r *reader) resolve() {
 	defined := map[string][]string{
 		"prompt": keysOf(r.def.Prompts), "menu": keysOf(r.def.Menus), "info": keysOf(r.def.Infos),
-		"queue": keysOf(r.def.Queues), "reason": keysOf(r.def.Reasons), "skill": keysOf(r.def.Skills),
+		"queue": keysOf(r.def.Queues), "reason": keysOf(r.def.Reasons), "skill": keysOf(r.def.Skills), "link": keysOf(r.def.Links),
 	}
 	for _, ref := range r.refs {
 		known := defined[ref.kind]

@@ -1,0 +1,245 @@
+package service
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// publics are who a number can be for: the values of Number.Public.
+var publics = []string{"general", "deaf", "relay", "overseas", "vulnerable", "professional"}
+
+// Prefixes of the French numbering plan and of the French plans that are not part of it.
+var (
+	mainland = []string{"+33"}
+	overseas = []string{"+262", "+508", "+590", "+594", "+596", "+681", "+687", "+689"}
+)
+
+// DefaultCallback is callbacks as "callback: {}" switches them on.
+func DefaultCallback() Callback {
+	c := Callback{
+		On: true, OfferAbove: 3 * time.Minute, Place: true, Slots: true, AgentFirst: true,
+		Numbers: slices.Concat(mainland, overseas),
+		Share:   25, Horizon: 15, Attempts: 3, Retry: []time.Duration{10 * time.Minute, time.Hour, NextDay},
+		Ring: 30 * time.Second, Answer: 10 * time.Second, Speech: true, PerDay: 3, CutOff: true,
+	}
+	for day := time.Monday; day <= time.Saturday; day++ {
+		c.Hours.Week[day] = []Range{{From: 8 * 60, To: 20 * 60}}
+	}
+	return c
+}
+
+func (r *reader) callback(o *object) {
+	n := o.get("callback")
+	if n == nil {
+		return
+	}
+	co, c := r.object(n, "callback", `"callback"`), DefaultCallback()
+	c.OfferAbove = co.duration("offer_above", c.OfferAbove, 0, time.Hour)
+	if kinds := co.words("kinds", "place", "slot"); kinds != nil {
+		c.Place, c.Slots = slices.Contains(kinds, "place"), slices.Contains(kinds, "slot")
+	}
+	c.AgentFirst = co.choice("first", "agent", "citizen") != "citizen"
+	if numbers := r.prefixes(co); numbers != nil {
+		c.Numbers = numbers
+	}
+	if h := co.get("hours"); h != nil {
+		c.Hours = r.someHours(h, "callback.hours", "nobody would ever be called back")
+	}
+	c.Share = co.integer("share", c.Share, 1, 100)
+	c.PerSlot = co.integer("per_slot", 0, 1, 1000)
+	c.Horizon = co.integer("days", c.Horizon, 1, 15)
+	c.Attempts = co.integer("attempts", c.Attempts, 1, 10)
+	if retry := r.retries(co); retry != nil {
+		c.Retry = retry
+	}
+	c.Ring = co.duration("ring", c.Ring, 10*time.Second, 2*time.Minute)
+	c.Answer = co.duration("answer", c.Answer, 3*time.Second, 30*time.Second)
+	c.Speech = co.truthOr("speech", c.Speech)
+	c.PerDay = co.integer("per_day", c.PerDay, 1, 100)
+	c.CutOff = co.truthOr("cut_off", c.CutOff)
+	c.InviteAbandoned = co.choice("abandoned", "sms", "nothing") == "sms"
+	c.OffPeak = r.offPeak(co)
+	co.close()
+	r.def.Callback = c
+}
+
+// words reads a list of words out of a closed set, each at most once; nil when it is not
+// written or holds none.
+func (o *object) words(key string, known ...string) (words []string) {
+	n := o.get(key)
+	for _, item := range o.list(key) {
+		s, ok := o.r.scalar(item, fmt.Sprintf("%q of %s", key, o.label))
+		switch {
+		case !ok:
+		case !slices.Contains(known, s):
+			o.r.problem(item.at, fmt.Sprintf("%q is not a value of %q in %s", s, key, o.label), suggest(s, known))
+		case slices.Contains(words, s):
+			o.r.problem(item.at, fmt.Sprintf("%q is written twice in %q of %s", s, key, o.label), "keep one of them")
+		default:
+			words = append(words, s)
+		}
+	}
+	if n != nil && n.kind == sequence && len(n.items) == 0 {
+		o.r.problem(n.at, fmt.Sprintf("%q of %s is an empty list", key, o.label), "write at least one of "+strings.Join(known, ", ")+", or take the key out")
+	}
+	return words
+}
+
+var prefixForm = regexp.MustCompile(`^\+[1-9][0-9]{0,7}$`)
+
+// prefixes reads "numbers": groups of numbers by their names, or what they begin with.
+func (r *reader) prefixes(o *object) (prefixes []string) {
+	groups := map[string][]string{"metropole": mainland, "outre-mer": overseas}
+	n := o.get("numbers")
+	for _, item := range o.list("numbers") {
+		s, ok := r.scalar(item, `"numbers" of `+o.label)
+		group := groups[s]
+		switch {
+		case !ok:
+		case group != nil:
+			prefixes = append(prefixes, group...)
+		case prefixForm.MatchString(s):
+			prefixes = append(prefixes, s)
+		case strings.Trim(s, "0123456789") == "":
+			r.problem(item.at, fmt.Sprintf("%q is not what a number begins with", s), `write + and the country, in quotes, such as "+32"`)
+		default:
+			r.problem(item.at, fmt.Sprintf("%q is neither a group of numbers nor what a number begins with", s), suggest(s, keysOf(groups))+`, or + and the country, in quotes, such as "+32"`)
+		}
+	}
+	if n != nil && n.kind == sequence && len(n.items) == 0 {
+		r.problem(n.at, `"numbers" of "callback" is an empty list: nobody could be called back`, `write metropole, outre-mer or prefixes such as "+32", or take the key out`)
+	}
+	slices.Sort(prefixes)
+	return slices.Compact(prefixes)
+}
+
+// someHours reads a week that is open at some time.
+func (r *reader) someHours(n *node, path, or string) Hours {
+	before := len(r.problems)
+	h := r.hours(n, path)
+	for _, ranges := range h.Week {
+		if len(ranges) > 0 {
+			return h
+		}
+	}
+	if len(r.problems) == before {
+		r.problem(n.at, fmt.Sprintf("%q has no hours: %s", path, or), "write some, such as mon-sat: 08:00-20:00")
+	}
+	return h
+}
+
+// retries reads the delays before the second try, the third, and so on.
+func (r *reader) retries(o *object) (delays []time.Duration) {
+	n := o.get("retry")
+	for _, item := range o.list("retry") {
+		s, ok := r.scalar(item, `"retry" of `+o.label)
+		if !ok {
+			continue
+		}
+		if s == "next-day" {
+			delays = append(delays, NextDay)
+			continue
+		}
+		v, err := time.ParseDuration(s)
+		switch {
+		case err != nil:
+			r.problem(item.at, fmt.Sprintf(`%q in "retry" of %s is not a delay`, s, o.label), `write a number with its unit, such as "10m" or "1h", or next-day`)
+		case v < time.Minute || v > 12*time.Hour:
+			r.problem(item.at, fmt.Sprintf(`a delay in "retry" of %s is %s`, o.label, s), "write a duration from 1m to 12h, or next-day")
+		default:
+			delays = append(delays, v)
+		}
+	}
+	if n != nil && n.kind == sequence && len(n.items) == 0 {
+		r.problem(n.at, `"retry" of "callback" is an empty list`, `write at least one delay, such as 10m or next-day, or "attempts: 1" for a single try`)
+	}
+	return delays
+}
+
+func (r *reader) offPeak(o *object) (quiet OffPeak) {
+	n := o.get("off_peak")
+	if n == nil {
+		return quiet
+	}
+	oo := r.object(n, "callback.off_peak", `"off_peak"`)
+	oo.need("publics", "publics: and who is called back at quiet hours, such as [vulnerable]")
+	quiet.Publics = oo.words("publics", publics...)
+	if h := oo.need("hours", "hours: and the quiet hours, such as mon-fri: 13:30-15:00"); h != nil {
+		quiet.Hours = r.someHours(h, "callback.off_peak.hours", "these publics would never be called back")
+	}
+	oo.close()
+	return quiet
+}
+
+// Bounds of an address sent by SMS: what is longer leaves no room for a sentence.
+const (
+	maxURL    = 160
+	adviseURL = 60
+)
+
+func (r *reader) links(o *object) {
+	r.def.Links = map[string]*Link{}
+	r.section(o, "links", "a link", func(name string, at Position, n *node) {
+		lo := r.object(n, "links."+name, fmt.Sprintf("link %q", name))
+		lo.need("url", "url: and the address, such as https://www.example.fr/demarches")
+		link := &Link{
+			ID: name, URL: r.address(lo, "url"), Spoken: lo.ref("spoken", "prompt"), Check: r.address(lo, "check"),
+			Every: lo.duration("every", time.Minute, 0, 24*time.Hour),
+		}
+		if link.Check == "" {
+			link.Check = link.URL
+		}
+		if link.Every > 0 && link.Every < 10*time.Second {
+			r.problem(lo.get("every").at, fmt.Sprintf(`"every" of %s is %s, which burdens the site`, lo.label, compact(link.Every)), `write 10s or more, or 0 to check it never`)
+		}
+		if l := lo.need("label", "label: and what the link is, such as our website"); l != nil {
+			link.Label = r.label(l, lo.path+".label", "the label of "+lo.label)
+		}
+		for _, item := range lo.list("prompts") {
+			if s, ok := r.scalar(item, `a prompt in "prompts" of `+lo.label); ok {
+				r.refs = append(r.refs, reference{kind: "prompt", name: s, where: lo.label, at: item.at})
+				link.Prompts = append(link.Prompts, s)
+			}
+		}
+		lo.close()
+		r.def.Links[name] = link
+	})
+}
+
+// address reads a URL that any telephone opens: https, and http within this machine only.
+func (r *reader) address(o *object, key string) string {
+	s := o.text(key)
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	what, fix := "", ""
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		what, fix = "not an address", "write it in full, such as https://www.example.fr/demarches"
+	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }):
+		what, fix = "an address with characters that not every telephone opens", "write accents as %C3%A9 in the path, and as xn--… in the name of the site"
+	case u.User != nil:
+		what, fix = "an address with a password in it", "take it out: the address is sent to everybody"
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		what, fix = "an address that is not protected", "write https://"
+	case u.Scheme != "https" && u.Scheme != "http":
+		what, fix = "not an address of a site", "write https://"
+	case len(s) > maxURL:
+		what, fix = fmt.Sprintf("an address of %d characters", len(s)), fmt.Sprintf("write a shorter one, at most %d characters and better %d", maxURL, adviseURL)
+	default:
+		return s
+	}
+	r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q, %s", key, o.label, s, what), fix)
+	return ""
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
