@@ -111,10 +111,14 @@ func (o *Outbox) Run(ctx context.Context) error {
 func (o *Outbox) feed(ctx context.Context, start func(m Message, done func())) {
 	limit := rate.NewLimiter(rate.Limit(o.PerSecond), 1)
 	slots := make(chan struct{}, o.Parallel)
-	for o.keepQuiet(ctx) && limit.Wait(ctx) == nil {
+	for {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
+			return
+		}
+		// After the slot: what the message before met, this one heeds.
+		if !o.keepQuiet(ctx) || limit.Wait(ctx) != nil {
 			return
 		}
 		m, ok, err := o.claim(ctx)
