@@ -83,7 +83,8 @@ type Promise struct {
 	Joined time.Time `json:"joined"`
 	// Slot is the start of the quarter of an hour promised; zero for a Place.
 	Slot time.Time `json:"slot,omitzero"`
-	// Due is from when it is to be in line: Joined, or the next try.
+	// Due is from when it is to be in line: Joined, a few seconds after who asked on the
+	// telephone could hang up, or the next try.
 	Due time.Time `json:"due"`
 	// By ends the window promised: kept later is late.
 	By time.Time `json:"by"`
