@@ -193,6 +193,13 @@ func (c *Checkpoints) acquire(ctx context.Context, node string) (int64, error) {
 	return epoch, nil
 }
 
+// owner is the node that this process acquired and its epoch there; "" before that.
+func (c *Checkpoints) owner() (node string, epoch int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.node, c.epoch
+}
+
 // run is the writer: one group after the other until close.
 func (c *Checkpoints) run() {
 	defer close(c.done)

@@ -80,6 +80,7 @@ func (e *engine) write(ctx context.Context, d durability, fn func(*sql.Tx) error
 	if err != nil {
 		return err
 	}
+	defer func() { _ = tx.Rollback() }() // when fn panics; after a commit it does nothing
 	if err := fn(tx); err != nil {
 		if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
 			discard(conn)
@@ -161,6 +162,25 @@ func placeholders(rows, columns int) string {
 	}
 	b.WriteByte(' ')
 	return b.String()
+}
+
+// inList writes "($4,$5,$6)" for n arguments from $first on.
+func inList(first, n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(",$")
+		b.WriteString(strconv.Itoa(first + i))
+	}
+	return "(" + strings.TrimPrefix(b.String(), ",") + ")"
+}
+
+// locking ends a SELECT that reads rows to change them, or to keep them as they are until the
+// commit: PostgreSQL locks them, and SQLite's one writer holds the whole database already.
+func (e *engine) locking(clause string) string {
+	if e.name == "postgres" {
+		return " " + clause
+	}
+	return ""
 }
 
 // millis is a time as the tables hold it: milliseconds UTC, 0 for the zero time.
