@@ -174,6 +174,7 @@ type Filter struct {
 	States []State
 	Number call.Number
 	Queue  string
+	Node   string
 	// From and Until bound Due.
 	From, Until time.Time
 	Limit       int // default 100
