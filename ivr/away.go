@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/callback"
 	"decroche/service"
 )
 
@@ -27,18 +28,12 @@ func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, er
 	}
 	w := v.def.Closed
 	w.Prompt = first
-	if err := c.Say(ctx, j.prompts(ctx, v, append(w.Prompts(), "goodbye")...)...); err != nil {
-		return "", err
-	}
-	return v.end(call.Closed, reason)
+	return j.instead(ctx, c, v, w, callback.FromClosed, call.End{Outcome: call.Closed, Reason: reason})
 }
 
 // saturated says that nobody can take the call now, and what else can be done.
 func (j *Journey) saturated(ctx context.Context, c call.Call, v *Visit) (string, error) {
-	if err := c.Say(ctx, j.prompts(ctx, v, append(v.def.Saturated.Prompts(), "goodbye")...)...); err != nil {
-		return "", err
-	}
-	return v.end(call.Dissuaded, call.ReasonSaturated)
+	return j.instead(ctx, c, v, v.def.Saturated, callback.FromSaturated, call.End{Outcome: call.Dissuaded, Reason: call.ReasonSaturated})
 }
 
 // replaced ends a call whose journey an incident message has taken the place of.
@@ -61,6 +56,9 @@ func (j *Journey) unknown(ctx context.Context, c call.Call, v *Visit) (string, e
 func (j *Journey) sorry(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	if v.Lang == "" {
 		v.Lang = v.def.Languages[0]
+	}
+	if v.Recall != nil && v.Recall.Result != callback.Connected {
+		return j.recallSorry(ctx, c, v)
 	}
 	words := v.def.Failed.Prompts()
 	if len(words) == 0 {

@@ -3,6 +3,12 @@
 //
 //	greet → language → hours → news → menu ⇄ info → queue → talk → goodbye
 //	           closed, saturated, replaced and sorry are the ways out that cannot lead to a person now
+//	queue, closed, saturated ⇄ callback → callback.when → callback.noted: a promise to call back
+//	recall.agent → recall.dial → recall.greet → talk: a call that we place to keep one
+//
+// A promise is kept by Callbacks before it is said, so that who hangs up early, or is cut
+// off, has either heard nothing or is called. What fails on the way there is said, and the
+// caller waits on at the same place.
 //
 // A step may run twice after a crash; between steps the Visit is saved. The caller's
 // place in the queue lives in routing.Floor, keyed by the call's id and the moment of
@@ -17,6 +23,7 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/callback"
 	"decroche/routing"
 	"decroche/routing/wait"
 	"decroche/service"
@@ -29,6 +36,9 @@ type Voice interface {
 	System(ctx context.Context, id string, lang call.Lang) (call.Sound, error)
 	// Phrase is a wording of the service: its recording where it has one, else its text.
 	Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error)
+	// Sentence is a sentence of the built-in catalogue with its values filled in: name, value, …
+	// Its sound has the sentence's id as its name, whatever the values.
+	Sentence(ctx context.Context, id string, lang call.Lang, pairs ...any) (call.Sound, error)
 }
 
 // News is the board of incident messages.
@@ -50,6 +60,12 @@ type Journey struct {
 	Keep func(ctx context.Context, c call.Call, step string, v *Visit) error
 	// Heard is told of each wait announcement, for metrics; nil is allowed.
 	Heard func(queue string, e wait.Estimate, rung *wait.Rung)
+
+	// Callbacks makes promises, Links knows which sites work and Texts sends their addresses.
+	// What is nil is not offered.
+	Callbacks Callbacks
+	Links     Links
+	Texts     Texter
 }
 
 // Visit is what the journey knows of one caller. It is saved between steps.
@@ -73,6 +89,19 @@ type Visit struct {
 	Connected    time.Time       `json:"connected,omitzero"`
 	// End is set by the step that ends the call in good order.
 	End call.End `json:"end,omitzero"`
+
+	// Unoffered counts the announcements since a callback was last spoken of.
+	Unoffered int `json:"unoffered,omitempty"`
+	// Closing says that the wait is likely to outlast the opening hours.
+	Closing bool `json:"closing,omitempty"`
+	// Asking is of who asks to be called back; nil when nobody does.
+	Asking *Asking `json:"asking,omitempty"`
+	// Promise is what the caller was promised in this call.
+	Promise callback.ID `json:"promise,omitempty"`
+	// LinkSent: the one link of this call was sent.
+	LinkSent bool `json:"link_sent,omitempty"`
+	// Recall is of a call that we place, nil for all others.
+	Recall *Recall `json:"recall,omitempty"`
 
 	// Settled is told once a caller taken up after a restart has the place in line or the
 	// agent again, so that nobody new comes before; nil is allowed.
@@ -102,6 +131,16 @@ const (
 	StepReplaced  = "replaced"
 	StepUnknown   = "unknown"
 	StepSorry     = "sorry"
+
+	StepCallback = "callback"       // the number to call back
+	StepWhen     = "callback.when"  // at one's turn, or in a slot
+	StepNoted    = "callback.noted" // what was promised
+
+	// Of a call that we place.
+	StepRecallAgent = "recall.agent"
+	StepRecallDial  = "recall.dial"
+	StepRecallGreet = "recall.greet"
+	StepRecallWait  = "recall.wait" // on hold, until an agent has answered
 )
 
 // Steps is the journey for the runner.
@@ -121,6 +160,15 @@ func (j *Journey) Steps() map[string]call.Step[Visit] {
 		StepReplaced:  j.replaced,
 		StepUnknown:   j.unknown,
 		StepSorry:     j.sorry,
+
+		StepCallback: j.callback,
+		StepWhen:     j.when,
+		StepNoted:    j.noted,
+
+		StepRecallAgent: j.recallAgent,
+		StepRecallDial:  j.recallDial,
+		StepRecallGreet: j.recallGreet,
+		StepRecallWait:  j.recallWait,
 	}
 	for name, step := range steps {
 		steps[name] = func(ctx context.Context, c call.Call, v *Visit) (string, error) {
@@ -139,18 +187,19 @@ func (j *Journey) Ended(v *Visit, step string, err error) call.End {
 	switch {
 	case v.End.Outcome != "":
 		return v.End
+	case v.Recall != nil:
+		return v.Recall.ended(step, err)
 	case step == StepSorry && !errors.Is(err, call.ErrHangup) && !errors.Is(err, call.ErrTechnical):
 		return call.End{Outcome: call.Failed, Reason: call.ReasonInternal}
 	}
-	reason := call.ReasonCallerHungUp
-	if errors.Is(err, call.ErrTechnical) {
-		reason = call.ReasonExchange
-	}
+	reason := leftBecause(err)
 	switch step {
 	case StepTalk, StepGoodbye:
 		return call.End{Outcome: call.Answered, Reason: reason}
 	case StepQueue:
 		return call.End{Outcome: call.Abandoned, Reason: reason}
+	case StepCallback, StepWhen, StepNoted:
+		return call.End{Outcome: v.outcomeUnpromised(), Reason: reason}
 	case StepClosed:
 		return call.End{Outcome: call.Closed, Reason: reason}
 	case StepSaturated, StepReplaced:
@@ -162,6 +211,17 @@ func (j *Journey) Ended(v *Visit, step string, err error) call.End {
 		return call.End{Outcome: call.SelfServed, Reason: call.ReasonHeardAll}
 	}
 	return call.End{Outcome: call.LeftIVR, Reason: reason}
+}
+
+// leftBecause tells a hang-up on purpose from a line that broke and an exchange that died.
+func leftBecause(err error) call.Reason {
+	switch {
+	case errors.Is(err, call.ErrTechnical):
+		return call.ReasonExchange
+	case errors.Is(err, call.ErrCutOff):
+		return call.ReasonCutOff
+	}
+	return call.ReasonCallerHungUp
 }
 
 // note writes a fact of the call in the journal; pairs are key, value, …
@@ -182,8 +242,8 @@ func (j *Journey) prompts(ctx context.Context, v *Visit, names ...string) []call
 func (j *Journey) promptsIn(ctx context.Context, v *Visit, lang call.Lang, names ...string) []call.Sound {
 	var sounds []call.Sound
 	for _, name := range names {
-		if name == "" {
-			continue
+		if name == "" || j.Links != nil && j.Links.Muted(name) {
+			continue // it sends online, and the site is down
 		}
 		sound, err := j.prompt(ctx, v, lang, name)
 		if err != nil {

@@ -79,21 +79,28 @@ func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, erro
 		v.InfoHeard = true
 		j.note(c, call.EventInfo, "info", v.Info)
 	}
-	why := ""
-	for range patience + 1 {
-		key, err := c.Read(ctx, pause+pause, j.prompts(ctx, v, why, "info.offer-person")...)
+	if err := j.sayAddress(ctx, c, v, info.Link); err != nil {
+		return "", err
+	}
+	var first []call.Sound
+	for try := 0; try <= patience; try++ {
+		link, offered := j.offerLink(ctx, c, v, info.Link)
+		question := append(append(first, link...), j.prompts(ctx, v, "info.offer-person")...)
+		key, err := c.Read(ctx, pause+pause, question...)
 		switch {
 		case errors.Is(err, call.ErrNoInput):
-			why = "menu.noinput"
+			first = j.prompts(ctx, v, "menu.noinput")
 		case err != nil:
 			return "", err
 		case key == '1' || key == '0':
 			return j.toQueue(c, v, info.Queue)
 		case key == '2' || key == '*':
 			return StepInfo, nil
+		case key == keyLink && offered:
+			first = j.link(ctx, c, v, info.Link)
 		default:
 			c.Flush()
-			why = "menu.wrong"
+			first = j.prompts(ctx, v, "menu.wrong")
 		}
 	}
 	if err := c.Say(ctx, j.prompts(ctx, v, "menu.to-person")...); err != nil {

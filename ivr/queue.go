@@ -34,7 +34,7 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 	}
 	place := v.place
 	defer func() {
-		if cause := context.Cause(ctx); errors.Is(cause, call.ErrDetach) || errors.Is(cause, call.ErrFenced) {
+		if leftInPlace(context.Cause(ctx)) {
 			place.Withdraw() // the caller still waits, for the next controller
 			return
 		}
@@ -48,7 +48,11 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 	if err != nil {
 		return "", err
 	}
-	return j.attend(ctx, c, v, spoken)
+	next, err := j.attend(ctx, c, v, spoken)
+	if next == StepCallback { // not given up: the caller may come back to the same place
+		place.Withdraw()
+	}
+	return next, err
 }
 
 // entrance says the incident messages of this queue, and those known in advance; an
@@ -84,11 +88,29 @@ func (j *Journey) enter(c call.Call, v *Visit) (err error) {
 	return err
 }
 
-// join says where the caller stands, once; who comes back after a restart goes on waiting.
-// It returns how long the words last.
-func (j *Journey) join(ctx context.Context, c call.Call, v *Visit) (time.Duration, error) {
+// rules are those of the caller's queue; one that a reload has taken away gives way to the
+// first menu's.
+func (v *Visit) rules(j *Journey) *service.Queue {
+	if q := v.def.Queues[v.Queue]; q != nil {
+		return q
+	}
+	v.def = j.Service()
+	return v.def.Queues[v.def.Menus[v.def.Entry.Menu].Queue]
+}
+
+func (j *Journey) announcer(v *Visit) {
 	if v.Announcer == nil {
 		v.Announcer = wait.NewAnnouncer(nil)
+	}
+}
+
+// join says where the caller stands, once; who comes back, after a restart or from asking
+// for a callback, goes on waiting. It returns how long the words last.
+func (j *Journey) join(ctx context.Context, c call.Call, v *Visit) (time.Duration, error) {
+	j.announcer(v)
+	if v.QueueGreeted && !v.again {
+		back := j.prompts(ctx, v, "callback.back")
+		return length(back), c.Announce(ctx, back...)
 	}
 	if v.QueueGreeted {
 		j.note(c, call.EventResumed, "queue", v.Queue, "waited_ms", time.Since(v.Joined).Milliseconds())
@@ -112,7 +134,7 @@ const breath = 3 * time.Second
 
 // attend is the wait itself; the words under way last as long as spoken.
 func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time.Duration) (string, error) {
-	rules := v.def.Queues[v.Queue]
+	rules := v.rules(j)
 	next := time.NewTimer(max(rules.Announce, spoken+breath))
 	defer next.Stop()
 	announce := func() error {
@@ -122,6 +144,11 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 	}
 	answered, rings := make(chan struct{}, 1), make(chan rung, 1)
 	ringing, connecting := false, false
+	reserved := make(chan *routing.Reservation, 1)
+	if v.reservation != nil { // made before the wait began
+		reserved <- v.reservation
+		v.reservation = nil
+	}
 	ringCtx, stopRinging := context.WithCancel(ctx)
 	defer func() { // who is rung for nobody stops ringing before the step ends
 		stopRinging()
@@ -131,14 +158,20 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 			}
 		}
 	}()
+	ring := func(r *routing.Reservation) {
+		ringing = true
+		go func() { rings <- j.ring(ringCtx, c, v, r, rules, answered) }()
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
 
+		case r := <-reserved:
+			ring(r)
+
 		case r := <-v.place.Reserved():
-			ringing = true
-			go func() { rings <- j.ring(ringCtx, c, v, r, rules, answered) }()
+			ring(r)
 
 		case <-answered: // the agent is being told about the call: the caller hears that it begins
 			connecting = true
@@ -168,9 +201,13 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 				next.Reset(spoken + breath)
 			}
 
-		case <-c.Digits(): // any key: where do I stand?
+		case key := <-c.Digits(): // any key: where do I stand?
 			if connecting {
 				continue
+			}
+			if key == '1' && j.callsBack(v) {
+				v.Asking = v.askWaiting()
+				return StepCallback, nil
 			}
 			if err := announce(); err != nil {
 				return "", err
@@ -225,18 +262,29 @@ func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Re
 
 // whisper tells the agent what the call is about and how long the caller has waited.
 func (j *Journey) whisper(ctx context.Context, v *Visit, rules *service.Queue) []call.Sound {
+	if v.Recall != nil {
+		return j.recallWhisper(ctx, v, rules)
+	}
 	lang := v.def.Languages[0] // the agents' language
-	sounds := j.promptsIn(ctx, v, lang, rules.Whisper)
+	sounds := append(j.promptsIn(ctx, v, lang, rules.Whisper), j.subject(ctx, v, rules)...)
+	return append(sounds, j.promptsIn(ctx, v, lang, WhisperWait(time.Since(v.Joined)))...)
+}
+
+// subject names what the call is about: its reason, or else its queue.
+func (j *Journey) subject(ctx context.Context, v *Visit, rules *service.Queue) []call.Sound {
+	lang := v.def.Languages[0]
 	label := rules.Label[lang]
 	if r, ok := v.def.Reasons[v.Reason]; ok {
 		label = r.Label[lang]
 	}
-	if label.Say != "" {
-		if s, err := j.Voice.Phrase(ctx, "reason."+v.Reason, lang, label); err == nil {
-			sounds = append(sounds, s)
-		}
+	if label.Say == "" {
+		return nil
 	}
-	return append(sounds, j.promptsIn(ctx, v, lang, WhisperWait(time.Since(v.Joined)))...)
+	s, err := j.Voice.Phrase(ctx, "reason."+v.Reason, lang, label)
+	if err != nil {
+		return nil
+	}
+	return []call.Sound{s}
 }
 
 // WhisperWait names the prompt that tells an agent how long the caller has waited.
@@ -252,9 +300,16 @@ func WhisperWait(d time.Duration) string {
 }
 
 // hand gives the caller to the agent who has answered.
-func (j *Journey) hand(_ context.Context, c call.Call, v *Visit) (string, error) {
+func (j *Journey) hand(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	v.Connected = time.Now()
-	v.reservation.Connected()
+	if v.Recall != nil {
+		j.kept(ctx, c, v)
+	} else {
+		j.calledAgain(ctx, c, v)
+	}
+	if v.reservation != nil {
+		v.reservation.Connected()
+	}
 	state := v.leg.State()
 	v.Leg = &state
 	j.note(c, call.EventConnected, "agent", state.Agent, "wait_ms", v.Connected.Sub(v.Joined).Milliseconds())
@@ -290,12 +345,17 @@ func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...
 	default:
 		sounds = append(sounds, j.prompts(ctx, v, "wait.unknown")...)
 	}
+	sounds = append(sounds, j.offer(ctx, c, v, standing, len(first) > 0)...)
 	j.note(c, call.EventAnnounced, data...)
 	if j.Heard != nil {
 		j.Heard(v.Queue, standing.Estimate, said.Rung)
 	}
 	if j.Keep != nil { // the next controller knows what this caller has been told
-		switch err := j.Keep(ctx, c, StepQueue, v); {
+		step := StepQueue
+		if v.Recall != nil {
+			step = StepRecallWait
+		}
+		switch err := j.Keep(ctx, c, step, v); {
 		case errors.Is(err, call.ErrFenced):
 			return 0, err
 		case err != nil && ctx.Err() == nil:

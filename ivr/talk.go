@@ -2,7 +2,6 @@ package ivr
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"decroche/call"
@@ -12,15 +11,15 @@ import (
 // talk lets caller and agent talk until one of them leaves.
 func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	if v.leg == nil {
-		gone, err := j.resumeTalk(ctx, c, v)
+		gone := j.resumeTalk(ctx, c, v)
 		v.settle()
-		if gone || err != nil {
-			return StepGoodbye, err
+		if gone {
+			return StepGoodbye, nil
 		}
 	}
 	agent := v.leg.Agent()
 	end, err := v.leg.Bridge(ctx, func(e call.TalkEvent) { j.note(c, e.Kind, "agent", e.Agent) })
-	if cause := context.Cause(ctx); errors.Is(cause, call.ErrDetach) || errors.Is(cause, call.ErrFenced) {
+	if cause := context.Cause(ctx); leftInPlace(cause) {
 		return "", cause // both stay on the line: the next controller goes on
 	}
 	if end == call.Transferred {
@@ -45,38 +44,50 @@ func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, erro
 		end = call.CallerLeft
 	}
 	j.note(c, call.EventTalkEnded, "agent", agent, "by", end, "talk_ms", time.Since(v.Connected).Milliseconds())
-	switch {
-	case errors.Is(context.Cause(ctx), call.ErrTechnical):
-		return v.end(call.Answered, call.ReasonExchange)
-	case end == call.CallerLeft:
-		return v.end(call.Answered, call.ReasonCallerHungUp)
+	if end == call.CallerLeft {
+		return v.end(call.Answered, leftBecause(context.Cause(ctx)))
 	}
 	return StepGoodbye, nil
 }
 
 // resumeTalk finds agent and conversation again after a restart of the controller. It
 // tells when the agent is gone.
-func (j *Journey) resumeTalk(ctx context.Context, c call.Call, v *Visit) (gone bool, err error) {
+func (j *Journey) resumeTalk(ctx context.Context, c call.Call, v *Visit) (gone bool) {
+	if j.resumeLeg(ctx, c, v) {
+		j.note(c, call.EventTalkEnded, "by", call.AgentLeft, "why", call.ReasonControllerDown)
+		return true
+	}
+	return false
+}
+
+// resumeLeg finds the agent of a call again after a restart of the controller, and keeps
+// others from being sent there. It tells when the agent is gone.
+func (j *Journey) resumeLeg(ctx context.Context, c call.Call, v *Visit) (gone bool) {
 	var ok bool
 	if v.Leg != nil {
 		v.leg, ok = c.ResumeLeg(ctx, *v.Leg)
 	}
 	if !ok {
-		j.note(c, call.EventTalkEnded, "by", call.AgentLeft, "why", call.ReasonControllerDown)
-		return true, nil
+		v.leg = nil
+		return true
 	}
 	j.note(c, call.EventResumed, "agent", v.Leg.Agent)
+	var err error
 	if v.reservation, err = j.Floor.ResumeTalk(routing.Caller{
 		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: true,
 	}, v.leg.Agent()); err != nil { // they go on talking all the same
 		j.Log.Warn("a conversation could not be followed on the floor", "call", c.Info().ID, "err", err)
 	}
-	return false, nil
+	return false
 }
 
 // goodbye thanks a caller whose agent has hung up.
 func (j *Journey) goodbye(ctx context.Context, c call.Call, v *Visit) (string, error) {
-	if err := c.Say(ctx, j.prompts(ctx, v, "goodbye")...); err != nil {
+	words := "goodbye"
+	if v.Recall != nil { // it was we who called
+		words = "recall.goodbye"
+	}
+	if err := c.Say(ctx, j.prompts(ctx, v, words)...); err != nil {
 		return "", err
 	}
 	return v.end(call.Answered, call.ReasonAgentHungUp)

@@ -65,6 +65,7 @@ var families = map[string][]map[string]int{
 	"whisper.wait.{n}":  values("n", 1, WhisperMax),
 	"number.digit.0{d}": values("d", 0, 9),
 	"number.digit.{n}":  values("n", 10, 99),
+	"number.single.{d}": values("d", 0, 9),
 	"wait.under{high}":  some("high", under),
 	"wait.over{low}":    some("low", over),
 	"wait.{low}-{high}": ranges(),
@@ -129,7 +130,12 @@ func parseCatalogue(data []byte) (catalogue, error) {
 	prompts := map[string]string{}
 	for id, text := range texts {
 		sets, isFamily := families[id]
+		names, isSentence := sentences[id]
 		switch {
+		case isSentence:
+			if wrong := fills(text, names); wrong != "" {
+				return catalogue{}, fmt.Errorf("the text of sentence %q %s", id, wrong)
+			}
 		case isFamily:
 			for _, set := range sets {
 				full := fill(id, set)
@@ -149,6 +155,22 @@ func parseCatalogue(data []byte) (catalogue, error) {
 		}
 	}
 	return catalogue{prompts, texts}, nil
+}
+
+// fills says what is wrong with the places of a sentence's values; "" if nothing is.
+func fills(text string, names []string) string {
+	there := placeholder.FindAllString(text, -1)
+	for _, p := range there {
+		if !slices.Contains(names, strings.Trim(p, "{}")) {
+			return "holds " + p + ", which nothing fills in"
+		}
+	}
+	for _, n := range names {
+		if !slices.Contains(there, "{"+n+"}") {
+			return "lacks {" + n + "}"
+		}
+	}
+	return ""
 }
 
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)

@@ -43,7 +43,7 @@ func (l *Library) code(ctx context.Context, lang call.Lang, path string) (file, 
 		return file{}, err
 	}
 	base := l.files.base(lang, key("recording", hash))
-	return l.once(ctx, base, true, func() (prepared, error) {
+	return l.once(ctx, &l.files, base, true, func() (prepared, error) {
 		sound, err := readSound(ctx, path)
 		if err != nil {
 			return prepared{}, err

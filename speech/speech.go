@@ -12,7 +12,8 @@
 // only), the first engine that speaks the language, the next engine when that fails.
 //
 // A failure renders nothing and changes nothing: the error says what to mend, and the
-// prompts that were rendered go on being served. Library has no goroutine of its own;
+// prompts that were rendered go on being served. Sentences whose values are filled in when
+// they are said (days, hours) are kept under <Dir>/said while they are in use. Library has no goroutine of its own;
 // the caller who first wants a sound renders it, others who want the same one wait.
 package speech
 
@@ -57,6 +58,7 @@ const recheck = 2 * time.Second
 // Library gives sounds. Its methods may be called from any goroutine.
 type Library struct {
 	files      folder
+	said       folder // sentences with their values, for as long as they are in use
 	recordings string
 	engines    []*engine
 	log        *slog.Logger
@@ -70,6 +72,7 @@ type Library struct {
 	cache   map[cacheKey]cached
 	flights map[string]chan struct{}
 	stamps  map[string]stamp
+	swept   time.Time // when said was
 }
 
 type cacheKey struct {
@@ -102,6 +105,7 @@ func Open(opts Options) (*Library, error) {
 	}
 	l := &Library{
 		files:      folder{dir: dir, write: (*os.File).Write},
+		said:       folder{dir: filepath.Join(dir, "said"), write: (*os.File).Write},
 		recordings: opts.Recordings,
 		engines:    engines,
 		log:        opts.Log,
@@ -168,7 +172,7 @@ func (l *Library) System(ctx context.Context, id string, lang call.Lang) (call.S
 		if path, recorded := l.recordingOf(id, lang); recorded {
 			f, err = l.code(ctx, lang, path)
 		} else {
-			f, err = l.speak(ctx, lang, text)
+			f, err = l.speak(ctx, &l.files, lang, text)
 		}
 		if f, err = l.keep(ctx, k, f, err); err != nil {
 			return call.Sound{}, fmt.Errorf("render prompt %q in language %q: %w", id, lang, err)
@@ -185,7 +189,7 @@ func (l *Library) Text(ctx context.Context, name string, lang call.Lang, text st
 	f, ok := l.fresh(k)
 	if !ok {
 		var err error
-		f, err = l.speak(ctx, lang, text)
+		f, err = l.speak(ctx, &l.files, lang, text)
 		if f, err = l.keep(ctx, k, f, err); err != nil {
 			return call.Sound{}, fmt.Errorf("render %q in language %q: %w", name, lang, err)
 		}
@@ -295,8 +299,8 @@ func (l *Library) keep(ctx context.Context, k cacheKey, f file, err error) (file
 	return f, nil
 }
 
-// speak gives the file of a text by the first engine that can.
-func (l *Library) speak(ctx context.Context, lang call.Lang, text string) (file, error) {
+// speak gives the file of a text, in a folder of sounds, by the first engine that can.
+func (l *Library) speak(ctx context.Context, in *folder, lang call.Lang, text string) (file, error) {
 	if !langForm.MatchString(string(lang)) {
 		return file{}, fmt.Errorf("%q is not a language as BCP 47 writes it", lang)
 	}
@@ -310,8 +314,8 @@ func (l *Library) speak(ctx context.Context, lang call.Lang, text string) (file,
 		if !ok {
 			continue
 		}
-		base := l.files.base(lang, key("text", e.id, voice, clean))
-		f, err := l.once(ctx, base, e.installed, func() (prepared, error) { return e.synthesise(ctx, voice, clean) })
+		base := in.base(lang, key("text", e.id, voice, clean))
+		f, err := l.once(ctx, in, base, e.installed, func() (prepared, error) { return e.synthesise(ctx, voice, clean) })
 		switch {
 		case err == nil && f.base != "":
 			return f, nil
@@ -332,9 +336,9 @@ func (l *Library) speak(ctx context.Context, lang call.Lang, text string) (file,
 
 // once gives the file of a base: found on disk, or made by one caller while the others
 // wait. It gives no file and no error when there is none and make may not be called.
-func (l *Library) once(ctx context.Context, base string, may bool, make func() (prepared, error)) (file, error) {
+func (l *Library) once(ctx context.Context, in *folder, base string, may bool, make func() (prepared, error)) (file, error) {
 	for {
-		if f, ok := l.files.find(base); ok {
+		if f, ok := in.find(base); ok {
 			return f, nil
 		}
 		if !may {
@@ -342,7 +346,7 @@ func (l *Library) once(ctx context.Context, base string, may bool, make func() (
 		}
 		wait, leave := l.join(base)
 		if wait == nil {
-			f, err := l.render(ctx, base, make)
+			f, err := l.render(ctx, in, base, make)
 			leave()
 			return f, err
 		}
@@ -372,7 +376,7 @@ func (l *Library) join(base string) (wait <-chan struct{}, leave func()) {
 	}
 }
 
-func (l *Library) render(ctx context.Context, base string, make func() (prepared, error)) (file, error) {
+func (l *Library) render(ctx context.Context, in *folder, base string, make func() (prepared, error)) (file, error) {
 	select {
 	case l.slots <- struct{}{}:
 		defer func() { <-l.slots }()
@@ -383,7 +387,7 @@ func (l *Library) render(ctx context.Context, base string, make func() (prepared
 	if err != nil {
 		return file{}, err
 	}
-	return l.files.put(base, p)
+	return in.put(base, p)
 }
 
 // recordingOf finds the recording of a catalogue prompt.

@@ -1,0 +1,321 @@
+package ivr
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"decroche/call"
+	"decroche/routing"
+	"decroche/routing/wait"
+	"decroche/service"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The bubble's time begins on Saturday 1 January 2000; a stage opens on Monday at ten in Paris.
+const untilMonday = 2*24*time.Hour + 9*time.Hour
+
+// definition has every branch of the journey. All prompts last two seconds.
+const definition = `
+service: essai
+name: {fr: Service, en: Service}
+time_zone: Europe/Paris
+languages: [fr, en]
+numbers:
+  - {number: 01 99 00 39 39, language: fr}
+  - {number: 01 99 00 39 40}
+  - {number: 01 99 00 39 42, language: fr, queue: titres}
+  - {number: 01 99 00 39 43, language: en, always_open: true}
+present: 01 99 00 39 39
+hours: {mon: "09:00-17:00", tue: "09:00-17:00"}
+holidays: metropole
+closures:
+  - {from: 2000-01-11, until: 2000-01-11, prompt: ferme-travaux, why: travaux}
+  - {from: 2000-01-17, until: 2000-01-17, why: essai}
+entry:
+  welcome: bienvenue
+  language_prompt: langue
+  language_keys: {1: fr, 2: en}
+  menu: principal
+  messages:
+    - {id: ete, from: 2000-01-04, until: 2000-01-04, prompt: date-ete}
+    - {id: ete-titres, from: 2000-01-04, until: 2000-01-04, prompt: date-titres, queue: titres}
+menus:
+  principal:
+    prompt: menu-principal
+    queue: accueil
+    timeout: 4s
+    choices:
+      1: {queue: accueil, reason: dossier}
+      2: {menu: second}
+      3: {info: horaires}
+      9: repeat
+      0: person
+  second:
+    prompt: menu-second
+    queue: titres
+    timeout: 4s
+    choices:
+      1: {queue: titres, reason: titre}
+      0: person
+infos:
+  horaires: {prompt: info-horaires, queue: accueil, reason: venir}
+queues:
+  accueil: {label: {fr: Accueil, en: Reception}, needs: {accueil: 1}, ring: 10s, wrap_up: 5s, announce: 30s, default_aht: 3m, whisper: annonce}
+  titres: {label: {fr: Titres, en: Permits}, needs: {titres: 1}, max_waiting: 1, ring: 10s, wrap_up: 5s, announce: 30s, default_aht: 3m, whisper: annonce}
+skills: {accueil: {fr: Accueil, en: Reception}, titres: {fr: Titres, en: Permits}}
+reasons:
+  dossier: {label: {fr: Dossier, en: Case}}
+  titre: {label: {fr: Titre, en: Permit}}
+  venir: {label: {fr: Venir, en: Visit}, simple: true}
+closed: {prompt: ferme, hours: ferme-horaires, other_means: autres-moyens, callback: rappel}
+saturated: {prompt: sature, hours: ferme-horaires, other_means: autres-moyens, callback: rappel}
+access: {prompt: acces, number: 01 99 00 39 42, queue: accueil}
+prompts:
+`
+
+// prompts are the wordings of the definition; what they say does not matter here.
+func prompts() (text string) {
+	for _, p := range strings.Fields(`bienvenue langue menu-principal menu-second info-horaires annonce ferme ferme-horaires
+		ferme-travaux autres-moyens rappel sature acces date-ete date-titres`) {
+		text += fmt.Sprintf("  %s: {fr: %s, en: %s}\n", p, p, p)
+	}
+	return text
+}
+
+// stage is a line in virtual time: the journey on a real floor with a real estimator.
+type stage struct {
+	t       *testing.T
+	def     atomic.Pointer[service.Definition]
+	floor   *routing.Floor
+	journey *Journey
+	runner  *call.Runner[Visit]
+	board   news
+	facts   journal
+	saved   checkpoints
+	calls   []*fake
+
+	mu      sync.Mutex
+	missing map[string]bool // prompts that cannot be had
+}
+
+// play runs a story in a bubble, on Monday at ten.
+func play(t *testing.T, story func(s *stage)) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(untilMonday)
+		s := &stage{t: t, missing: map[string]bool{}}
+		s.saved.open = map[call.ID]call.Checkpoint{}
+		s.def.Store(parse(t, definition+prompts()))
+		s.start()
+		defer func() {
+			for _, c := range s.calls {
+				c.cancel(call.ErrHangup)
+				<-c.over
+			}
+			s.floor.Close()
+		}()
+		story(s)
+	})
+}
+
+func parse(t *testing.T, text string) *service.Definition {
+	t.Helper()
+	def, err := service.Parse("service.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return def
+}
+
+// start makes the parts that a controller makes; after a stop it makes them anew.
+func (s *stage) start() {
+	estimator := wait.New(wait.Options{})
+	s.floor = routing.NewFloor(routing.Options{Estimator: estimator, Journal: &s.facts})
+	s.floor.SetQueues(s.def.Load().Queues)
+	s.floor.SetRoster([]routing.Agent{
+		{ID: "2001", Skills: map[string]int{"accueil": 3}},
+		{ID: "2002", Skills: map[string]int{"accueil": 2, "titres": 2}},
+	})
+	log := slog.New(slog.DiscardHandler)
+	s.journey = &Journey{
+		Service: s.def.Load, Floor: s.floor, Voice: s, News: &s.board, Journal: &s.facts, Log: log,
+	}
+	s.runner = &call.Runner[Visit]{
+		Steps: s.journey.Steps(), Excuse: StepSorry, Ended: s.journey.Ended, Checkpoints: &s.saved, Journal: &s.facts, Log: log,
+	}
+	s.journey.Keep = s.runner.Save
+}
+
+func (s *stage) signIn(agents ...call.AgentID) {
+	s.t.Helper()
+	for _, id := range agents {
+		if _, err := s.floor.SetState(id, routing.Available, ""); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// System implements Voice.
+func (s *stage) System(_ context.Context, id string, lang call.Lang) (call.Sound, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.missing[id] {
+		return call.Sound{}, errors.New("no such file")
+	}
+	if id == "" {
+		panic("a prompt without a name")
+	}
+	return call.Sound{Name: id, Lang: lang, Duration: 2 * time.Second}, nil
+}
+
+// Sentence implements Voice. What was filled in stands in the text.
+func (s *stage) Sentence(ctx context.Context, id string, lang call.Lang, pairs ...any) (call.Sound, error) {
+	sound, err := s.System(ctx, id, lang)
+	sound.Text = fmt.Sprint(pairs...)
+	return sound, err
+}
+
+// Phrase implements Voice.
+func (s *stage) Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	if p.Say == "" {
+		return call.Sound{}, errors.New("nothing to say")
+	}
+	return s.System(ctx, name, lang)
+}
+
+func (s *stage) lose(prompts ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range prompts {
+		s.missing[p] = true
+	}
+}
+
+// news is a board that a test writes on.
+type news struct {
+	mu   sync.Mutex
+	list []Message
+}
+
+func (n *news) Active(queue string, at time.Time) (active []Message) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, m := range n.list {
+		if m.Active(at) && (m.Queue == "" || m.Queue == queue) {
+			active = append(active, m)
+		}
+	}
+	return active
+}
+
+func (n *news) publish(m Message) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m.ID = int64(len(n.list) + 1)
+	if m.Until.IsZero() {
+		m.Until = time.Now().Add(time.Hour)
+	}
+	if m.Text == nil {
+		m.Text = map[call.Lang]string{"fr": "Incident."}
+	}
+	n.list = append(n.list, m)
+}
+
+// journal keeps the facts.
+type journal struct {
+	mu     sync.Mutex
+	events []call.Event
+}
+
+func (j *journal) Append(e call.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, e)
+}
+
+// of gives the facts of a kind.
+func (j *journal) of(kind call.EventKind) (list []map[string]any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.events {
+		if e.Kind == kind {
+			var data map[string]any
+			if err := json.Unmarshal(e.Data, &data); err != nil {
+				panic(err)
+			}
+			list = append(list, data)
+		}
+	}
+	return list
+}
+
+// checkpoints keeps the last checkpoint of each call, and may refuse.
+type checkpoints struct {
+	mu   sync.Mutex
+	open map[call.ID]call.Checkpoint
+	err  error
+}
+
+func (c *checkpoints) Save(_ context.Context, cp call.Checkpoint) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.open[cp.Call] = cp
+	}
+	return c.err
+}
+
+func (c *checkpoints) refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+func (c *checkpoints) Delete(_ context.Context, id call.ID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, id)
+	return nil
+}
+
+func (c *checkpoints) Open(context.Context) (list []call.Checkpoint, err error) { return nil, nil }
+
+func (c *checkpoints) of(id call.ID) (call.Checkpoint, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cp, ok := c.open[id]
+	return cp, ok
+}
+
+// state is what an agent is doing.
+func (s *stage) state(id call.AgentID) routing.AgentState {
+	synctest.Wait()
+	for _, a := range s.floor.Agents() {
+		if a.ID == id {
+			return a.State
+		}
+	}
+	return ""
+}
+
+// queue is how a queue stands.
+func (s *stage) queue(id string) routing.QueueStatus {
+	synctest.Wait()
+	for _, q := range s.floor.Queues() {
+		if q.ID == id {
+			return q
+		}
+	}
+	return routing.QueueStatus{}
+}
