@@ -161,6 +161,7 @@ func (m *memory) Promises(ctx context.Context, f Filter) ([]Promise, error) {
 		case len(f.States) > 0 && !slices.Contains(f.States, p.State),
 			f.Number != "" && f.Number != p.Number,
 			f.Queue != "" && f.Queue != p.Queue,
+			f.Node != "" && f.Node != p.Node,
 			!f.From.IsZero() && p.Due.Before(f.From),
 			!f.Until.IsZero() && !p.Due.Before(f.Until):
 			continue
