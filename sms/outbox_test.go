@@ -1,9 +1,11 @@
 package sms
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -357,7 +359,11 @@ func TestPanicOfAProviderIsADoubt(t *testing.T) {
 			}
 			return nil
 		}
-		run(t, s, p, nil, note("a"))
+		var log bytes.Buffer
+		run(t, s, p, func(o *Outbox) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) }, note("a"))
+		if words := log.String(); !strings.Contains(words, "panicked") || strings.Contains(words, "612345678") || strings.Contains(words, "Rappel") {
+			t.Errorf("the log says %s", words)
+		}
 		m := s.get(t, "a")
 		if m.State != Sent || p.finds.Load() != 1 || len(p.sends) != 2 {
 			t.Errorf("%+v after %d questions, %d sends", m, p.finds.Load(), len(p.sends))

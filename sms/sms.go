@@ -1,5 +1,14 @@
 // Package sms sends text messages: an outbox that loses nothing, and the providers behind
 // one small interface. It does not know why a message is sent.
+//
+//	Outbox    sends what is in the Store, in the order of its turn, one node a message at a time
+//	Inbox     takes what citizens write: STOP, START, ANNULER, and what is for the agents
+//	Provider  Hold (sends nothing), Twilio, OVH, HTTP; New makes the one that Config describes
+//
+// Whoever has something to tell enqueues a Message in its own transaction and wakes the
+// Outbox; from then on its fate is the Outbox's, which saves it after each try. After a crash
+// or a lost answer a message is never lost, and never sent twice where the provider can tell
+// (Twilio and OVHcloud can, by Find; HTTP where Config says so): see Outbox.
 package sms
 
 import (
