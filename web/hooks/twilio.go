@@ -12,7 +12,7 @@ import (
 
 // twilio proves a call by X-Twilio-Signature and the account it is of. Twilio signs no time:
 // a call that comes again is known by its message.
-func (h *Hooks) twilio(then func(ctx context.Context, w http.ResponseWriter, fields map[string]string) error) http.HandlerFunc {
+func (h *Hooks) twilio(then func(ctx context.Context, fields map[string]string) error) http.HandlerFunc {
 	validator := client.NewRequestValidator(h.TwilioToken)
 	return func(w http.ResponseWriter, r *http.Request) {
 		fields, err := form(w, r)
@@ -24,7 +24,7 @@ func (h *Hooks) twilio(then func(ctx context.Context, w http.ResponseWriter, fie
 			}
 		}
 		if err == nil {
-			err = then(r.Context(), w, fields)
+			err = then(r.Context(), fields)
 		}
 		if h.finish(w, r.URL.Path, err) {
 			// An empty answer in Twilio's own language: nothing more to do.
@@ -47,7 +47,7 @@ var twilioWhy = map[string]string{
 	"30036": "it expired before it was delivered",
 }
 
-func (h *Hooks) twilioStatus(ctx context.Context, _ http.ResponseWriter, f map[string]string) error {
+func (h *Hooks) twilioStatus(ctx context.Context, f map[string]string) error {
 	id := f["MessageSid"]
 	switch f["MessageStatus"] {
 	case "accepted", "scheduled", "queued", "sending":
@@ -72,7 +72,7 @@ func (h *Hooks) twilioStatus(ctx context.Context, _ http.ResponseWriter, f map[s
 // twilioReplies are the words that Twilio always answers itself.
 var twilioReplies = map[string]bool{"STOP": true, "STOPALL": true, "UNSUBSCRIBE": true, "START": true, "UNSTOP": true}
 
-func (h *Hooks) twilioIncoming(ctx context.Context, _ http.ResponseWriter, f map[string]string) error {
+func (h *Hooks) twilioIncoming(ctx context.Context, f map[string]string) error {
 	answered := f["OptOutType"] != "" || twilioReplies[strings.ToUpper(strings.TrimSpace(f["Body"]))]
 	return h.receive(ctx, "twilio", f["MessageSid"], f["From"], f["Body"], answered)
 }
