@@ -120,9 +120,11 @@ func (f *Floor) Join(c Caller) (*Place, error) {
 	case f.waiters[c.ID] != nil:
 		return nil, fmt.Errorf("join queue %s: %w in queue %s", c.Queue, ErrAlreadyWaiting, f.waiters[c.ID].Queue)
 	}
-	if n := len(l.waiting); l.rules.MaxWaiting > 0 && n >= l.rules.MaxWaiting && !c.Resumed {
-		l.counts.refused++
-		return nil, &FullError{Queue: c.Queue, Waiting: n}
+	if most := l.rules.MaxWaiting; most > 0 && len(l.waiting) >= most && !c.Resumed {
+		if n := l.onTheLine(); n >= most {
+			l.counts.refused++
+			return nil, &FullError{Queue: c.Queue, Waiting: n}
+		}
 	}
 	if c.Joined.IsZero() || c.Joined.After(now) {
 		c.Joined = now

@@ -299,6 +299,16 @@ func (m *matcher) settle(lines ...*line) (out []assignment) {
 	}
 }
 
+// onTheLine counts the waiting callers who hold a line: callbacks wait at home.
+func (l *line) onTheLine() (n int) {
+	for _, w := range l.waiting {
+		if w.Kind == "" {
+			n++
+		}
+	}
+	return n
+}
+
 func (l *line) head() *waiter {
 	if len(l.waiting) == 0 {
 		return nil

@@ -83,7 +83,8 @@ type Caller struct {
 	Joined time.Time
 	// Resumed callers stood in line before this process started: they are never refused as full.
 	Resumed bool
-	// Kind is "" for a caller on the line. Other kinds stand in the same line by the same rule.
+	// Kind is "" for a caller on the line. Other kinds stand in the same line by the same rule,
+	// and never make it full for those on the line.
 	Kind string
 }
 

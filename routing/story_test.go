@@ -314,6 +314,27 @@ func TestOverflowOpensTheAidQueueAfterFiveMinutes(t *testing.T) {
 	})
 }
 
+func TestCallbacksInLineNeverMakeAQueueFullForThoseOnTheLine(t *testing.T) {
+	q := *queueCNI
+	q.MaxWaiting = 2
+	tell(t, []*service.Queue{&q}, []Agent{{ID: "2001", Skills: cni(1)}}, func(s story) {
+		for i := range 5 {
+			if _, err := s.Join(Caller{ID: call.ID(fmt.Sprint("cb-", i)), Queue: "cni", Resumed: true, Kind: "callback"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		s.join("c0", "cni")
+		if p := s.join("c1", "cni"); p.Standing().Position != 7 {
+			t.Errorf("behind five callbacks and a caller one stands %+v", p.Standing())
+		}
+		var full *FullError
+		if _, err := s.Join(Caller{ID: "c2", Queue: "cni"}); !errors.As(err, &full) || full.Waiting != 2 {
+			t.Errorf("the third caller on the line got %v", err)
+		}
+	})
+}
+
 func TestFullQueueRefusesButNotThoseWhoStoodThereBefore(t *testing.T) {
 	q := *queueCNI
 	q.MaxWaiting = 2
