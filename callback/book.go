@@ -124,7 +124,7 @@ func (b *Book) Options(ctx context.Context, r Request) (Options, error) {
 		return Options{}, err
 	}
 	_, o.Place = pl.place()
-	free, err := b.free(ctx, pl, 0)
+	free, err := b.free(ctx, pl, enough)
 	if err != nil {
 		return Options{}, err
 	}
@@ -195,15 +195,16 @@ func (b *Book) free(ctx context.Context, pl plan, limit int) ([]time.Time, error
 	if !pl.def.Callback.Slots || room == 0 {
 		return nil, nil
 	}
-	taken, err := b.Store.Taken(ctx, pl.Queue, pl.now, horizonEnd(pl.def, pl.now))
+	horizon := horizonEnd(pl.def, pl.now)
+	list, err := b.Store.Taken(ctx, pl.Queue, pl.now, horizon)
 	if err != nil {
 		return nil, fmt.Errorf("count the slots taken of queue %s: %w", pl.Queue, err)
 	}
-	utc := make(map[time.Time]int, len(taken))
-	for t, n := range taken {
-		utc[t.UTC()] = n
+	taken := make(map[int64]int, len(list))
+	for t, n := range list {
+		taken[t.Unix()] += n
 	}
-	return FreeSlots(pl.def, pl.zone, pl.Public, pl.now, room, utc, limit), nil
+	return freeSlots(pl.def, pl.zone, pl.Public, pl.now, horizon, room, taken, limit), nil
 }
 
 func (b *Book) capacity(def *service.Definition, queue string) int {

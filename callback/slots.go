@@ -21,6 +21,8 @@ const (
 	usualAHT     = 5 * time.Minute
 	// breath is the least time between two choices said to a caller.
 	breath = time.Hour
+	// enough free slots, soonest first, always hold the three choices: those of two whole days.
+	enough = 2 * 24 * int(time.Hour/Quarter)
 )
 
 // Capacity is how many promises one slot of a queue takes: the service's figure if it sets
@@ -89,15 +91,15 @@ func slots(def *service.Definition, zone *time.Location, public string, from, ho
 	}
 }
 
-// FreeSlots lists the slots that can still be promised, soonest first, up to limit; 0 is all.
-// taken are the promises of each slot, as Store.Taken counts them with times in UTC.
-func FreeSlots(def *service.Definition, zone *time.Location, public string, now time.Time, capacity int, taken map[time.Time]int, limit int) []time.Time {
+// freeSlots lists the slots until horizon that can still be promised, soonest first, up to
+// limit; 0 is all. taken are the promises of each slot, by its Unix second.
+func freeSlots(def *service.Definition, zone *time.Location, public string, now, horizon time.Time, capacity int, taken map[int64]int, limit int) []time.Time {
 	if capacity <= 0 {
 		return nil
 	}
 	var free []time.Time
-	slots(def, zone, public, now.Add(lead), horizonEnd(def, now), func(slot time.Time) bool {
-		if taken[slot.UTC()] < capacity {
+	slots(def, zone, public, now.Add(lead), horizon, func(slot time.Time) bool {
+		if taken[slot.Unix()] < capacity {
 			free = append(free, slot)
 		}
 		return limit <= 0 || len(free) < limit
@@ -153,12 +155,12 @@ func Choices(free []time.Time, zone *time.Location) []time.Time {
 	return chosen
 }
 
-// halfDay counts the mornings and afternoons of a zone: even for a morning.
+// halfDay counts the mornings and afternoons of a zone: even for a morning, which lasts until one o'clock.
 func halfDay(t time.Time, zone *time.Location) int {
 	t = t.In(zone)
 	y, m, d := t.Date()
 	n := 2 * int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix()/86400)
-	if t.Hour() >= 12 {
+	if t.Hour() >= 13 {
 		n++
 	}
 	return n
