@@ -38,6 +38,9 @@ const (
 	RuleNumbers   Rule = "numbers"   // count of numbers
 	RuleLanguages Rule = "languages" // every prompt in every language
 	RuleAnnounce  Rule = "announce"  // the wait is told
+	RuleLinks     Rule = "links"     // everybody can follow a link; no site that is down is named
+	RuleSMS       Rule = "sms"       // text messages stay short
+	RuleCallback  Rule = "callback"  // what is promised can be kept
 )
 
 // Finding is one thing the guide asks for that the definition does not do.
@@ -70,6 +73,9 @@ func Lint(d *Definition, dur func(prompt string, lang call.Lang) time.Duration) 
 	l.journeys()
 	l.access()
 	l.queues()
+	l.links()
+	l.callbacks()
+	l.textMessages()
 	l.texts()
 	slices.SortStableFunc(l.found, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Where, b.Where), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.What, b.What))
@@ -220,14 +226,16 @@ func (l *linter) infos() {
 }
 
 func (l *linter) journeys() {
+	cb := l.d.Callback
 	for _, j := range []struct {
 		rule    Rule
 		journey Journey
 		when    string
+		offered bool // a callback is offered on the spot: no place in a line that is closed, nothing when the service fails
 	}{
-		{RuleClosed, l.d.Closed, "when the line is closed"},
-		{RuleSaturated, l.d.Saturated, "when the queue is full"},
-		{RuleFailed, l.d.Failed, "when the service fails"},
+		{RuleClosed, l.d.Closed, "when the line is closed", cb.On && cb.Slots},
+		{RuleSaturated, l.d.Saturated, "when the queue is full", cb.On},
+		{RuleFailed, l.d.Failed, "when the service fails", false},
 	} {
 		if len(j.journey.Prompts()) == 0 {
 			l.add(j.rule, 2, Defect, string(j.rule), "callers are told nothing "+j.when, fmt.Sprintf(`write "%s" with prompt, hours, other_means and callback`, j.rule))
@@ -239,7 +247,7 @@ func (l *linter) journeys() {
 			{"other_means", j.journey.OtherMeans, "other means", "the website, the post, a France Services office …"},
 			{"callback", j.journey.Callback, "a way to be called back", "how to be called back"},
 		} {
-			if part.prompt == "" {
+			if part.prompt == "" && !(part.key == "callback" && j.offered) {
 				l.add(j.rule, 2, Defect, string(j.rule), fmt.Sprintf("callers are not told %s %s", part.what, j.when), fmt.Sprintf("write %q with a prompt that tells %s", part.key, part.fix))
 			}
 		}

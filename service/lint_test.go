@@ -85,7 +85,84 @@ func cleanDefinition(t *rapid.T) (*Definition, map[string]time.Duration) {
 		*j = Journey{Prompt: prompt("why"), Hours: prompt("hours"), OtherMeans: prompt("means"), Callback: prompt("callback")}
 	}
 	d.Access = Access{Prompt: prompt("access"), Number: "+33199003911"}
+	cleanLinks(t, d, prompt)
+	cleanCallbacks(t, d)
 	return d, durations
+}
+
+// named is a text that messages can hold, in each language.
+func named(t *rapid.T, d *Definition, what string) Text {
+	out := Text{}
+	for _, l := range d.Languages {
+		out[l] = Phrase{Say: rapid.StringMatching(`[A-Za-z éèàù'-]{1,20}`).Draw(t, what)}
+	}
+	return out
+}
+
+func cleanLinks(t *rapid.T, d *Definition, prompt func(string) string) {
+	d.Links = map[string]*Link{}
+	for i := range rapid.IntRange(0, 2).Draw(t, "links") {
+		id := fmt.Sprintf("l%d", i)
+		d.Links[id] = &Link{
+			ID: id, URL: "https://" + rapid.StringMatching(`[a-z]{1,20}`).Draw(t, "host") + ".example", Label: named(t, d, "label"), Spoken: prompt("address-" + id),
+		}
+		d.Links[id].Prompts = rapid.SampledFrom([][]string{nil, {"means"}, {"means", "callback"}}).Draw(t, "muted")
+	}
+	for _, id := range keysOf(d.Infos) {
+		if rapid.Bool().Draw(t, "offers a link") && len(d.Links) > 0 {
+			d.Infos[id].Link = rapid.SampledFrom(keysOf(d.Links)).Draw(t, "link")
+		}
+	}
+}
+
+// cleanCallbacks switches callbacks on in half of the definitions: then the journeys need not
+// say how to be called back.
+func cleanCallbacks(t *rapid.T, d *Definition) {
+	d.Name = named(t, d, "name")
+	if rapid.Bool().Draw(t, "open") {
+		for day := range 5 {
+			d.Hours.Week[1+day] = []Range{{8 * 60, 12 * 60}, {13 * 60, 17 * 60}}
+		}
+	}
+	if !rapid.Bool().Draw(t, "callbacks") {
+		return
+	}
+	d.Callback = DefaultCallback()
+	if rapid.Bool().Draw(t, "off-peak") {
+		d.Callback.OffPeak = OffPeak{Publics: []string{"vulnerable"}, Hours: Hours{Week: [7][]Range{2: {{11 * 60, 14 * 60}}}}}
+	}
+	if rapid.Bool().Draw(t, "closed says nothing of callbacks") {
+		d.Closed.Callback, d.Saturated.Callback = "", ""
+	}
+	if rapid.Bool().Draw(t, "no slots") && d.Closed.Callback != "" {
+		d.Callback.Slots = false
+	}
+}
+
+// withLink makes sure that there is a link and that it is offered.
+func withLink(d *Definition) *Link {
+	if d.Links["l0"] == nil {
+		label := Text{}
+		for _, l := range d.Languages {
+			label[l] = Phrase{Say: "notre site"}
+		}
+		d.Links["l0"] = &Link{ID: "l0", URL: "https://arzon.example", Label: label, Spoken: "means"}
+	}
+	d.Infos["i0"].Link = "l0"
+	return d.Links["l0"]
+}
+
+// promising switches callbacks on, for a line that is open on weekday mornings.
+func promising(d *Definition) {
+	if !d.Callback.On {
+		d.Callback = DefaultCallback()
+	}
+	d.Callback.Slots = true
+	if len(d.Hours.Week[1]) == 0 {
+		for day := range 5 {
+			d.Hours.Week[1+day] = []Range{{8 * 60, 12 * 60}}
+		}
+	}
 }
 
 // plant puts one defect in, and nothing else that a rule could find.
@@ -122,14 +199,55 @@ var plant = map[Rule][]func(*Definition, map[string]time.Duration){
 		},
 	},
 	RuleClosed: {
-		func(d *Definition, _ map[string]time.Duration) { d.Closed.Callback = "" },
+		func(d *Definition, _ map[string]time.Duration) { d.Closed.Hours = "" },
 		func(d *Definition, _ map[string]time.Duration) { d.Closed = Journey{} },
 	},
 	RuleSaturated: {
 		func(d *Definition, _ map[string]time.Duration) { d.Saturated.Hours = "" },
 		func(d *Definition, _ map[string]time.Duration) { d.Saturated.OtherMeans = "" },
 	},
-	RuleFailed: {func(d *Definition, _ map[string]time.Duration) { d.Failed.OtherMeans = "" }},
+	RuleFailed: {
+		func(d *Definition, _ map[string]time.Duration) { d.Failed.OtherMeans = "" },
+		func(d *Definition, _ map[string]time.Duration) { d.Failed.Callback = "" },
+	},
+	RuleLinks: {
+		func(d *Definition, _ map[string]time.Duration) { withLink(d).Spoken = "" },
+		func(d *Definition, _ map[string]time.Duration) {
+			withLink(d).URL = "https://arzon.example/" + strings.Repeat("a", 39)
+		},
+		func(d *Definition, _ map[string]time.Duration) { withLink(d).Prompts = []string{"means", "p-sub"} },
+		func(d *Definition, _ map[string]time.Duration) { withLink(d).Prompts = []string{"welcome"} },
+		func(d *Definition, _ map[string]time.Duration) { withLink(d).Prompts = []string{"why"} },
+		func(d *Definition, _ map[string]time.Duration) {
+			d.Infos["lost"] = &Info{ID: "lost", Queue: "q0", Link: "nowhere"}
+		},
+	},
+	RuleSMS: {
+		func(d *Definition, _ map[string]time.Duration) {
+			withLink(d).Label["fr"] = Phrase{Say: "aller au guichet de la forêt"}
+		},
+		func(d *Definition, _ map[string]time.Duration) {
+			withLink(d).Label["fr"] = Phrase{Say: strings.Repeat("vos démarches en ligne ", 8)}
+		},
+		func(d *Definition, _ map[string]time.Duration) {
+			promising(d)
+			d.Name["fr"] = Phrase{Say: "Communauté de communes du Val-d'Arzon et de ses environs"}
+		},
+		func(d *Definition, _ map[string]time.Duration) {
+			promising(d)
+			d.Name["fr"] = Phrase{Say: "Forêt d'Arzon"}
+		},
+	},
+	RuleCallback: {
+		func(d *Definition, _ map[string]time.Duration) {
+			promising(d)
+			d.Callback.Hours = Hours{Week: [7][]Range{1: {{18 * 60, 20 * 60}}, 6: {{480, 720}}}}
+		},
+		func(d *Definition, _ map[string]time.Duration) {
+			promising(d)
+			d.Callback.OffPeak = OffPeak{Publics: []string{"deaf"}, Hours: Hours{Week: [7][]Range{1: {{7 * 60, 8 * 60}}}}}
+		},
+	},
 	RuleAccess: {
 		func(d *Definition, _ map[string]time.Duration) { d.Access.Prompt = "" },
 		func(d *Definition, _ map[string]time.Duration) { delete(d.Menus["root"].Choices, '8') },
@@ -305,6 +423,54 @@ func TestFindingsPointAtTheLineToMend(t *testing.T) {
 	}
 }
 
+func TestACallbackThatIsOfferedOnTheSpotNeedsNoPromptThatTellsOfIt(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		on, slots   bool
+		wantMissing []Rule
+	}{
+		{"without callbacks all three journeys tell how to be called back", false, true, []Rule{RuleClosed, RuleSaturated, RuleFailed}},
+		{"with them only the one in which nothing works does", true, true, []Rule{RuleFailed}},
+		{"a closed line has no place to offer", true, false, []Rule{RuleClosed, RuleFailed}},
+	} {
+		d := demo(t)
+		d.Callback.On, d.Callback.Slots = c.on, c.slots
+		d.Closed.Callback, d.Saturated.Callback, d.Failed.Callback = "", "", ""
+		var missing []Rule
+		for _, f := range Lint(d, nil) {
+			missing = append(missing, f.Rule)
+		}
+		if !slices.Equal(missing, c.wantMissing) {
+			t.Errorf("%s: found %v, want %v", c.name, missing, c.wantMissing)
+		}
+	}
+}
+
+func TestWhatMakesAMessageLongIsNamed(t *testing.T) {
+	d := demo(t)
+	d.Name["fr"] = Phrase{Say: "Communauté d'agglomération de la forêt et du Val-d'Arzon"}
+	d.Links["demarches"].Label["en"] = Phrase{Say: "our “one‑stop” counter"}
+	var got []string
+	for _, f := range Lint(d, nil) {
+		if f.Rule != RuleSMS || f.Severity != Doubt || f.Row != 9 {
+			t.Errorf("%+v", f)
+		}
+		got = append(got, f.Where+": "+f.What)
+	}
+	for i, want := range []string{
+		`name.fr: message "sms.c`,
+		`name.fr: the service's name, "Communauté d'agglomération de la forêt et du Val-d'Arzon", has “ê”, which`,
+		`links.demarches.label.en: the label of link "demarches", "our “one‑stop” counter", has ““”, “‑”, “””, which`,
+	} {
+		if len(got) != 3 || !strings.HasPrefix(got[i], want) {
+			t.Fatalf("found %q\nwant %q", got, want)
+		}
+	}
+	if !strings.Contains(got[0], "is sent in 2 segments") {
+		t.Error(got[0])
+	}
+}
+
 func TestADeclaredCostSettlesAShortNumber(t *testing.T) {
 	d := demo(t)
 	d.Numbers = append(d.Numbers, Number{Number: "3699", Public: "overseas", Queue: "accueil"})
@@ -330,11 +496,11 @@ func TestADeclaredCostSettlesAShortNumber(t *testing.T) {
 
 func TestReportsAreForPeopleOrForPrograms(t *testing.T) {
 	d := demo(t)
-	d.Closed.Callback = ""
+	d.Closed.Hours = ""
 	found := Lint(d, nil)
 	text, err := Report(found, "text")
 	line := d.Position("closed").Line
-	want := fmt.Sprintf("../demo/prefecture.yaml:%d: error: callers are not told a way to be called back when the line is closed; ", line)
+	want := fmt.Sprintf("../demo/prefecture.yaml:%d: error: callers are not told when to call again when the line is closed; ", line)
 	if err != nil || !strings.HasPrefix(text, want) || !strings.Contains(text, "[closed, row 2, closed]\n1 finding\n") {
 		t.Errorf("%v\n%s", err, text)
 	}

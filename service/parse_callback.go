@@ -39,7 +39,7 @@ func (r *reader) callback(o *object) {
 		return
 	}
 	co, c := r.object(n, "callback", `"callback"`), DefaultCallback()
-	c.OfferAbove = co.duration("offer_above", c.OfferAbove, 0, time.Hour)
+	c.OfferAbove = co.duration("offer_above", c.OfferAbove, time.Second, time.Hour)
 	if kinds := co.words("kinds", "place", "slot"); kinds != nil {
 		c.Place, c.Slots = slices.Contains(kinds, "place"), slices.Contains(kinds, "slot")
 	}

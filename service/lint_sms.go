@@ -1,0 +1,208 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"decroche/call"
+	"decroche/text"
+)
+
+// pageLink stands for the address of a promise's page, whose host the definition does not
+// know: here it has 20 characters, and the path 28 as always.
+const pageLink = "https://rappel.arzon.example/p/XXXXXXXXXXXXXXXXXXXXXXXXX"
+
+// textMessages looks at what the service puts into text messages: its name, and the labels and
+// addresses of its links.
+func (l *linter) textMessages() {
+	sends := l.d.Callback.On || slices.ContainsFunc(keysOf(l.d.Infos), func(id string) bool { return l.d.Links[l.d.Infos[id].Link] != nil })
+	if !sends {
+		return
+	}
+	for _, lang := range l.d.Languages {
+		l.alphabet(l.d.Name[lang].Say, fmt.Sprintf("name.%s", lang), "the service's name")
+		if l.d.Callback.On {
+			l.segments(lang, l.longest(lang, []string{"sms.", "smsreply."}), "name."+string(lang), "a shorter name of the service")
+		}
+		for _, id := range keysOf(l.d.Links) {
+			link, where := l.d.Links[id], fmt.Sprintf("links.%s.label.%s", id, lang)
+			l.alphabet(link.Label[lang].Say, where, fmt.Sprintf("the label of link %q", id))
+			worst := l.longest(lang, []string{"smslink.link"}, "label", plain(link.Label[lang].Say), "url", link.URL)
+			l.segments(lang, worst, where, "a shorter label or address")
+		}
+	}
+}
+
+// alphabet finds letters that text messages have not: one alone makes the message one of
+// 70 characters a segment.
+func (l *linter) alphabet(say, where, what string) {
+	if odd := text.NotGSM7(say); len(odd) > 0 {
+		l.add(RuleSMS, 9, Doubt, where, fmt.Sprintf("%s, %q, has %s, which the alphabet of text messages (GSM 03.38) has not: a message with it takes more segments, or is sent without", what, say, quoted(odd)),
+			"write it without if it stays readable")
+	}
+}
+
+func quoted(letters []rune) string {
+	var out []string
+	for _, r := range letters {
+		out = append(out, fmt.Sprintf("“%c”", r))
+	}
+	return strings.Join(out, ", ")
+}
+
+// plain is as long as the text will be, in the alphabet of text messages: that a letter is not in
+// it is a finding of its own.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if len(text.NotGSM7(string(r))) > 0 {
+			return 'x'
+		}
+		return r
+	}, s)
+}
+
+// message is a text of the catalogue as it is sent.
+type message struct {
+	id, text string
+	segments int
+}
+
+// longest writes every message of the catalogue whose id begins as one of those given, with the
+// service's name, the longest day and hour, and pairs; and gives the one of most segments, then of
+// most characters.
+func (l *linter) longest(lang call.Lang, ids []string, pairs ...any) (worst message) {
+	wanted := func(id string) bool {
+		return slices.ContainsFunc(ids, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
+	}
+	day, clock := longestTime(lang)
+	pairs = append([]any{
+		"service", plain(l.d.Name[lang].Say), "number", l.d.Present.Spoken(), "link", pageLink, "code", "000000", "minutes", 10,
+		"when", text.Get(lang, "sms.when", "day", day, "clock", clock), "day", day, "clock", clock,
+	}, pairs...)
+	all := text.IDs("fr") // every other language falls back to it
+	slices.Sort(all)
+	for _, id := range all {
+		if !wanted(id) || id == "sms.when" { // a part of others
+			continue
+		}
+		m := message{id: id, text: plain(text.Get(lang, id, pairs...))}
+		m.segments, _ = text.Segments(m.text)
+		if m.segments > worst.segments || m.segments == worst.segments && utf8.RuneCountInString(m.text) > utf8.RuneCountInString(worst.text) {
+			worst = m
+		}
+	}
+	return worst
+}
+
+func (l *linter) segments(lang call.Lang, m message, where, fix string) {
+	if m.segments > 1 {
+		l.add(RuleSMS, 9, Doubt, where, fmt.Sprintf("message %q in %q has %d characters and is sent in %d segments, each of which is paid", m.id, lang, utf8.RuneCountInString(m.text), m.segments),
+			"write "+fix)
+	}
+}
+
+// longestTime is the day and the hour that take the most room, looked for once in a language.
+func longestTime(lang call.Lang) (day, clock string) {
+	if known, ok := longestTimes.Load(lang); ok {
+		l := known.([2]string)
+		return l[0], l[1]
+	}
+	for d := range 366 {
+		day = longer(day, text.Day(lang, time.Date(2026, 1, 1+d, 12, 0, 0, 0, time.UTC), time.Time{}))
+	}
+	for quarter := range 96 {
+		clock = longer(clock, text.Clock(lang, time.Date(2026, 1, 1, 0, 15*quarter, 0, 0, time.UTC)))
+	}
+	longestTimes.Store(lang, [2]string{day, clock})
+	return day, clock
+}
+
+var longestTimes sync.Map // call.Lang: [2]string
+
+func longer(a, b string) string {
+	if utf8.RuneCountInString(b) > utf8.RuneCountInString(a) {
+		return b
+	}
+	return a
+}
+
+// links looks for links that some callers cannot follow, and for prompts that cannot be left out.
+func (l *linter) links() {
+	needed := l.neededPrompts()
+	for _, id := range keysOf(l.d.Links) {
+		link, where := l.d.Links[id], "links."+id
+		offered := slices.ContainsFunc(keysOf(l.d.Infos), func(info string) bool { return l.d.Infos[info].Link == id })
+		if link.Spoken == "" && offered {
+			l.add(RuleLinks, 9, Doubt, where, fmt.Sprintf("callers from a landline hear the address of link %q as a machine reads it", id), `write "spoken" and a prompt that says it slowly`)
+		}
+		if n := utf8.RuneCountInString(link.URL); n > adviseURL {
+			l.add(RuleLinks, 9, Doubt, where+".url", fmt.Sprintf("the address of link %q has %d characters, better at most %d: it is written in a message and said aloud", id, n, adviseURL), "have the site give a shorter one")
+		}
+		for i, prompt := range link.Prompts {
+			if use := needed[prompt]; use != "" {
+				l.add(RuleLinks, 7, Defect, fmt.Sprintf("%s.prompts[%d]", where, i), fmt.Sprintf("prompt %q is %s and would not be said while the site of link %q is down", prompt, use, id), "take it out of the list, and put what sends online in a prompt of its own")
+			}
+		}
+	}
+	for _, id := range keysOf(l.d.Infos) {
+		if link := l.d.Infos[id].Link; link != "" && l.d.Links[link] == nil {
+			l.add(RuleLinks, 9, Defect, "infos."+id+".link", fmt.Sprintf("information %q offers link %q, which does not exist", id, link), "name a link that is defined")
+		}
+	}
+}
+
+// neededPrompts are those that a caller must hear whatever site is down, and what they are.
+func (l *linter) neededPrompts() map[string]string {
+	d := l.d
+	needed := map[string]string{}
+	for _, id := range keysOf(d.Infos) {
+		needed[d.Infos[id].Prompt] = fmt.Sprintf("what information %q says", id)
+	}
+	for _, id := range keysOf(d.Queues) {
+		needed[d.Queues[id].Whisper] = fmt.Sprintf("what agents of queue %q hear", id)
+	}
+	for _, id := range keysOf(d.Menus) {
+		needed[d.Menus[id].Prompt] = fmt.Sprintf("what menu %q says", id)
+	}
+	for _, c := range d.Closures {
+		needed[c.Prompt] = "said when the line is closed"
+	}
+	needed[d.Closed.Prompt], needed[d.Saturated.Prompt], needed[d.Failed.Prompt] = `the first of "closed"`, `the first of "saturated"`, `the first of "failed"`
+	needed[d.Entry.Welcome], needed[d.Entry.LanguagePrompt], needed[d.Access.Prompt] = "the welcome", "the choice of language", "what deaf callers are told"
+	delete(needed, "")
+	return needed
+}
+
+// callbacks looks for promises that could never be kept.
+func (l *linter) callbacks() {
+	cb, none := l.d.Callback, Hours{}
+	if !cb.On || sameHours(l.d.Hours, none) {
+		return
+	}
+	both := common(l.d.Hours, cb.Hours)
+	if sameHours(both, none) {
+		l.add(RuleCallback, 15, Defect, "callback.hours", "the hours at which citizens may be called are none of those at which the line is open: nobody can be called back", "write hours that meet those of the line")
+		return
+	}
+	if len(cb.OffPeak.Publics) > 0 && cb.Slots && sameHours(common(both, cb.OffPeak.Hours), none) {
+		l.add(RuleCallback, 10, Defect, "callback.off_peak.hours", "the quiet hours are none of those at which the line is open and citizens may be called", "write hours that meet those of the line")
+	}
+}
+
+// common are the hours that two weeks share.
+func common(a, b Hours) (both Hours) {
+	for day := range a.Week {
+		for _, x := range a.Week[day] {
+			for _, y := range b.Week[day] {
+				if r := (Range{From: max(x.From, y.From), To: min(x.To, y.To)}); r.From < r.To {
+					both.Week[day] = append(both.Week[day], r)
+				}
+			}
+		}
+	}
+	return both
+}
