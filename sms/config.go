@@ -50,6 +50,9 @@ type OVHConfig struct {
 	ApplicationKey        string `yaml:"application_key"`
 	ApplicationSecretFile string `yaml:"application_secret_file"`
 	ConsumerKeyFile       string `yaml:"consumer_key_file"`
+	// HookTokenFile holds the part of our hooks' address that only OVHcloud knows: 16 characters
+	// or more, letters and digits; "": OVHcloud does not call us.
+	HookTokenFile string `yaml:"hook_token_file"`
 }
 
 // HTTPConfig describes any provider with an HTTP interface that takes one message a request.
@@ -74,6 +77,9 @@ type HTTPConfig struct {
 	// Idempotent says that the provider takes two messages with the same {key}, or the same
 	// Idempotency-Key header, for one: after a crash it is sent again without a doubt.
 	Idempotent bool `yaml:"idempotent"`
+	// HookSecretFile holds the key by which the provider signs its calls to our hooks: 16
+	// characters or more; "": it does not call us.
+	HookSecretFile string `yaml:"hook_secret_file"`
 	// AllowPlain permits http:// to another machine: numbers and texts cross the network in clear.
 	AllowPlain bool `yaml:"allow_plain"`
 }
@@ -86,11 +92,8 @@ var ErrSettings = errors.New("the provider refuses our settings")
 const timeout = 15 * time.Second
 
 // New makes the provider that the configuration describes. Its errors say which setting to
-// mend. now is for tests; nil is time.Now.
-func New(c Config, now func() time.Time) (Provider, error) {
-	if now == nil {
-		now = time.Now
-	}
+// mend.
+func New(c Config) (Provider, error) {
 	var errs []error
 	if c.CallbackURL != "" {
 		if err := checkURL("sms.callback_url", c.CallbackURL, false); err != nil {
@@ -104,11 +107,11 @@ func New(c Config, now func() time.Time) (Provider, error) {
 	case "", "outbox":
 		p = Hold{}
 	case "twilio":
-		p, err = newTwilio(c, now)
+		p, err = newTwilio(c)
 	case "ovh":
-		p, err = newOVH(c, now)
+		p, err = newOVH(c)
 	case "http":
-		p, err = newHTTP(c, now)
+		p, err = newHTTP(c)
 	default:
 		err = fmt.Errorf("sms.provider: %q is not known: write outbox, twilio, ovh or http", c.Provider)
 	}

@@ -20,7 +20,6 @@ type HTTP struct {
 	c       Config
 	headers http.Header
 	pool    *http.Transport
-	now     func() time.Time
 }
 
 // Idempotent is a Provider that may tell that two sends of one key are one message.
@@ -29,8 +28,8 @@ type Idempotent interface{ Idempotent() bool }
 // Idempotent tells what the configuration says of the provider.
 func (h *HTTP) Idempotent() bool { return h.c.HTTP.Idempotent }
 
-func newHTTP(c Config, now func() time.Time) (*HTTP, error) {
-	h := &HTTP{c: c, headers: http.Header{}, pool: transport(), now: now}
+func newHTTP(c Config) (*HTTP, error) {
+	h := &HTTP{c: c, headers: http.Header{}, pool: transport()}
 	s := &h.c.HTTP
 	errs := []error{checkURL("sms.http.url", s.URL, s.AllowPlain)}
 	if s.Method == "" {
@@ -132,7 +131,7 @@ func (h *HTTP) Send(ctx context.Context, m Message) (string, error) {
 	c := &http.Client{Transport: w, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := c.Do(req)
 	if err != nil {
-		return "", w.failed(err, h.now())
+		return "", w.failed(err, time.Now())
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
@@ -143,7 +142,7 @@ func (h *HTTP) Send(ctx context.Context, m Message) (string, error) {
 	}
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return "", w.failed(err, h.now())
+		return "", w.failed(err, time.Now())
 	}
 	id, err := pick(answer, h.c.HTTP.IDPath)
 	if err != nil {
@@ -158,9 +157,9 @@ func (h *HTTP) judge(w *wire) error {
 	case slices.Contains(h.c.HTTP.Refused, w.status):
 		return &Refused{Code: strconv.Itoa(w.status), Why: "as sms.http.refused says"}
 	case slices.Contains(h.c.HTTP.Later, w.status):
-		return &Later{After: retryAfter(w.after, h.now()), Why: "status " + strconv.Itoa(w.status)}
+		return &Later{After: retryAfter(w.after, time.Now()), Why: "status " + strconv.Itoa(w.status)}
 	}
-	if err := w.failed(nil, h.now()); err != nil {
+	if err := w.failed(nil, time.Now()); err != nil {
 		return err
 	}
 	return fmt.Errorf("%w: it answers %d: check sms.http.url and sms.http.headers, or say in sms.http.refused that it refuses by this status", ErrSettings, w.status)

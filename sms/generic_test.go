@@ -17,7 +17,7 @@ import (
 func dialHTTP(t *testing.T, c Config) *HTTP {
 	t.Helper()
 	c.Provider = "http"
-	p, err := New(c, nil)
+	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestConfigurationSaysWhatToMend(t *testing.T) {
 		{"a refusal that is none", Config{Provider: "http", HTTP: HTTPConfig{URL: "https://sms.example.fr", Body: body, Refused: []int{200}}}, "sms.http.refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := New(c.c, nil)
+			p, err := New(c.c)
 			if c.want == "" {
 				if err != nil || p == nil {
 					t.Fatal(err)
@@ -193,7 +193,7 @@ func TestConfigurationSaysWhatToMend(t *testing.T) {
 }
 
 func TestDemonstrationKeepsMessagesWhereTheyAre(t *testing.T) {
-	p, err := New(Config{}, nil)
+	p, err := New(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

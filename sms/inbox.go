@@ -25,6 +25,7 @@ type Inbox struct {
 	// the citizen. nil: there are no callbacks.
 	Cancel func(ctx context.Context, from call.Number) (ok bool, err error)
 	// Service is the name in front of replies; Phone is how to call us, as people write it.
+	// Without both nobody is replied to.
 	Service func() string
 	Phone   func() string
 	// Lang is the language of who has written; nil, or an empty answer: French.
@@ -146,7 +147,7 @@ func (b *Inbox) cancel(ctx context.Context, in Incoming) (string, error) {
 
 // reply enqueues one reply for each key.
 func (b *Inbox) reply(ctx context.Context, in Incoming, id, key string) error {
-	if in.Answered {
+	if in.Answered || b.Service == nil || b.Phone == nil {
 		return nil
 	}
 	lang := call.Lang("fr")

@@ -21,7 +21,6 @@ import (
 // made of ours, by which Find asks for it.
 type OVH struct {
 	c    Config
-	now  func() time.Time
 	pool *http.Transport
 	// lines are its clients: one exchange at a time each, for the library's client is not made
 	// for more.
@@ -35,8 +34,8 @@ type ovhLine struct {
 
 var ovhService = regexp.MustCompile(`^[a-z0-9-]+$`)
 
-func newOVH(c Config, now func() time.Time) (*OVH, error) {
-	o := &OVH{c: c, now: now, pool: transport(), lines: make(chan *ovhLine, 4)}
+func newOVH(c Config) (*OVH, error) {
+	o := &OVH{c: c, pool: transport(), lines: make(chan *ovhLine, 4)}
 	var errs []error
 	if !ovhService.MatchString(c.OVH.Service) {
 		errs = append(errs, errors.New(`sms.ovh.service: write the account's name, "sms-ab12345-1"`))
@@ -103,7 +102,7 @@ func (o *OVH) Send(ctx context.Context, m Message) (string, error) {
 		NoStopClause: true, Priority: "high", Charset: "UTF-8", Tag: ovhTag(m),
 	}
 	if !m.Expires.IsZero() {
-		job.ValidityPeriod = min(max(int(m.Expires.Sub(o.now())/time.Minute), 1), 2880)
+		job.ValidityPeriod = min(max(int(time.Until(m.Expires)/time.Minute), 1), 2880)
 	}
 	var report ovhReport
 	if err := o.ask(ctx, http.MethodPost, "/jobs", job, &report); err != nil {
@@ -183,7 +182,7 @@ func (o *OVH) ask(ctx context.Context, method, path string, body, answer any) er
 }
 
 func (o *OVH) judge(err error, w *wire) error {
-	if err := w.failed(err, o.now()); err != nil {
+	if err := w.failed(err, time.Now()); err != nil {
 		return err
 	}
 	var api *ovh.APIError

@@ -150,7 +150,7 @@ func dialOVH(t *testing.T, server *ovhServer, set func(*Config)) *OVH {
 	if set != nil {
 		set(&c)
 	}
-	p, err := New(c, nil)
+	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

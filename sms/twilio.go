@@ -22,7 +22,6 @@ type Twilio struct {
 	token string
 	base  *url.URL
 	pool  *http.Transport
-	now   func() time.Time
 }
 
 var (
@@ -30,8 +29,8 @@ var (
 	twilioService = regexp.MustCompile(`^MG[0-9a-fA-F]{32}$`)
 )
 
-func newTwilio(c Config, now func() time.Time) (*Twilio, error) {
-	t := &Twilio{c: c, now: now, pool: transport()}
+func newTwilio(c Config) (*Twilio, error) {
+	t := &Twilio{c: c, pool: transport()}
 	var errs []error
 	if !twilioAccount.MatchString(c.Twilio.AccountSID) {
 		errs = append(errs, errors.New("sms.twilio.account_sid: write the account's SID, AC and 32 hexadecimal digits"))
@@ -91,7 +90,7 @@ func (t *Twilio) Send(ctx context.Context, m Message) (string, error) {
 		p.SetStatusCallback(t.c.CallbackURL + "/hooks/twilio/status")
 	}
 	if !m.Expires.IsZero() {
-		left := int(m.Expires.Sub(t.now()) / time.Second)
+		left := int(time.Until(m.Expires) / time.Second)
 		p.SetValidityPeriod(min(max(left, 6), 36000)) // Twilio advises against 5 s and less
 	}
 	api, w := t.api(ctx)
@@ -100,7 +99,7 @@ func (t *Twilio) Send(ctx context.Context, m Message) (string, error) {
 		return "", t.judge(err, w)
 	}
 	if w.status >= 300 {
-		return "", w.failed(errors.New("a redirection"), t.now())
+		return "", w.failed(errors.New("a redirection"), time.Now())
 	}
 	if made.Sid == nil || *made.Sid == "" {
 		return "", fmt.Errorf("%w: Twilio's answer names no message", ErrUnsure)
@@ -122,7 +121,7 @@ func (t *Twilio) Find(ctx context.Context, m Message) (string, bool, error) {
 		return "", false, t.judge(err, w)
 	}
 	if w.status >= 300 {
-		return "", false, w.failed(errors.New("a redirection"), t.now())
+		return "", false, w.failed(errors.New("a redirection"), time.Now())
 	}
 	since := m.Created.Add(-2 * time.Minute) // clocks differ
 	for _, l := range page.Messages {
@@ -172,9 +171,9 @@ func (t *Twilio) judge(err error, w *wire) error {
 	var rest *client.TwilioRestError
 	errors.As(err, &rest)
 	if rest != nil && twilioLater[rest.Code] {
-		return &Later{After: retryAfter(w.after, t.now()), Why: "Twilio's code " + strconv.Itoa(rest.Code)}
+		return &Later{After: retryAfter(w.after, time.Now()), Why: "Twilio's code " + strconv.Itoa(rest.Code)}
 	}
-	if err := w.failed(err, t.now()); err != nil {
+	if err := w.failed(err, time.Now()); err != nil {
 		return err
 	}
 	if rest == nil {

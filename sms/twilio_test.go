@@ -210,7 +210,7 @@ func dialTwilio(t *testing.T, b *switchboard, set func(*Config)) *Twilio {
 	if set != nil {
 		set(&c)
 	}
-	p, err := New(c, nil)
+	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,10 +324,10 @@ func TestTwilioAnswersAreJudged(t *testing.T) {
 		{"a wrong token", func(w http.ResponseWriter) { refuse(w, 401, 20003, "Authenticate") }, settings},
 		{"an account that is not there", func(w http.ResponseWriter) { refuse(w, 404, 20404, "not found") }, settings},
 		{"a sender that is not ours", func(w http.ResponseWriter) { refuse(w, 400, 21606, "not a valid message-capable number") }, settings},
-		{"a proxy's refusal", func(w http.ResponseWriter) { http.Error(w, "<html>blocked", 403) }, settings},
+		{"a proxy's refusal", func(w http.ResponseWriter) { http.Error(w, "<html>blocked", http.StatusForbidden) }, settings},
 		{"another address", func(w http.ResponseWriter) { w.Header().Set("Location", "/x"); w.WriteHeader(307) }, settings},
 		{"500", func(w http.ResponseWriter) { refuse(w, 500, 20500, "Internal Server Error") }, unsure},
-		{"503, no JSON", func(w http.ResponseWriter) { http.Error(w, "<html>", 503) }, unsure},
+		{"503, no JSON", func(w http.ResponseWriter) { http.Error(w, "<html>", http.StatusServiceUnavailable) }, unsure},
 		{"an answer that is cut", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "4000")
 			w.WriteHeader(201)

@@ -22,6 +22,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -47,20 +48,53 @@ type Inbox interface {
 
 // Hooks answers the providers' calls. The hooks of a provider whose secret is empty are not there.
 type Hooks struct {
-	Reports Reports
-	Inbox   Inbox
+	Store Reports
+	Inbox Inbox
 	// Base is the public address in front of "/hooks/…", as sms.Config.CallbackURL: what Twilio
 	// signs, whatever a proxy makes of it.
 	Base string
+	Secrets
+	// Now is the time; time.Now when it is nil.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Secrets are what proves calls.
+type Secrets struct {
 	// TwilioToken is the account's token, TwilioAccount its SID.
 	TwilioToken, TwilioAccount string
 	// OVHToken is the part of the address that only OVHcloud knows; at least 16 characters.
 	OVHToken string
 	// HTTPSecret is the key of the generic provider's signatures; at least 16 characters.
 	HTTPSecret string
-	// Now is the time; time.Now when it is nil.
-	Now func() time.Time
-	Log *slog.Logger
+}
+
+// ReadSecrets reads those of the provider configured. Its errors say which setting to mend.
+func ReadSecrets(c sms.Config) (Secrets, error) {
+	var s Secrets
+	var err error
+	switch c.Provider {
+	case "twilio":
+		s.TwilioAccount = c.Twilio.AccountSID
+		s.TwilioToken, err = sms.ReadSecret("sms.twilio.auth_token_file", c.Twilio.AuthTokenFile)
+	case "ovh":
+		s.OVHToken, err = long("sms.ovh.hook_token_file", c.OVH.HookTokenFile)
+	case "http":
+		s.HTTPSecret, err = long("sms.http.hook_secret_file", c.HTTP.HookSecretFile)
+	}
+	return s, err
+}
+
+// long reads a secret that may be left out, and may not be guessed.
+func long(setting, path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	secret, err := sms.ReadSecret(setting, path)
+	if err == nil && len(secret) < minSecret {
+		return "", fmt.Errorf("%s: the secret in %s is to have %d characters or more", setting, path, minSecret)
+	}
+	return secret, err
 }
 
 const (
@@ -69,10 +103,6 @@ const (
 	tolerance = 5 * time.Minute
 	minSecret = 16
 )
-
-// early are the waits for a message that a report comes before: the provider may call before
-// we have saved its id.
-var early = []time.Duration{300 * time.Millisecond, time.Second, 2 * time.Second}
 
 // Handler is the tree below /hooks/.
 func (h *Hooks) Handler() http.Handler {
@@ -159,26 +189,14 @@ func firsts(values url.Values) map[string]string {
 	return fields
 }
 
-// report saves a message's state, and waits a moment for one that is not known yet. One that
-// stays unknown was sent by somebody else, or is forgotten: that is no error.
+// report saves a message's state. One that is not known was sent by somebody else, or its id
+// is not saved yet: the Store keeps the report for it.
 func (h *Hooks) report(ctx context.Context, provider, id string, s sms.State, why string) error {
 	if id == "" || len(id) > 200 {
 		return &refusal{http.StatusBadRequest, "the message's id is missing"}
 	}
-	at := h.Now()
-	for _, wait := range append([]time.Duration{0}, early...) {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(wait):
-		}
-		found, err := h.Reports.Report(ctx, provider, id, s, why, at)
-		if err != nil || found {
-			return err
-		}
-	}
-	h.Log.Info("a report of a message that is not ours", "provider", provider, "state", s)
-	return nil
+	_, err := h.Store.Report(ctx, provider, id, s, why, h.Now())
+	return err
 }
 
 // receive hands a citizen's message over.

@@ -15,10 +15,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -44,8 +45,6 @@ type ledger struct {
 	states map[string]string
 	in     []sms.Incoming
 	asked  int
-	// absent is how many reports come before the message is known.
-	absent int
 	fail   error
 	log    bytes.Buffer
 }
@@ -55,7 +54,7 @@ func (l *ledger) Report(_ context.Context, provider, id string, s sms.State, why
 		return false, l.fail
 	}
 	key := provider + " " + id
-	if _, known := l.states[key]; !known || l.asked <= l.absent {
+	if _, known := l.states[key]; !known {
 		return false, nil
 	}
 	l.states[key] = strings.TrimSpace(string(s) + " " + why)
@@ -73,8 +72,8 @@ func (l *ledger) Receive(_ context.Context, in sms.Incoming) error {
 func newHooks() (*ledger, http.Handler) {
 	l := &ledger{states: map[string]string{"twilio SM1": "sent", "ovh 17": "sent", "http x-1": "sent"}}
 	h := &Hooks{
-		Reports: l, Inbox: l, Base: base + "/", TwilioToken: token, TwilioAccount: account, OVHToken: path, HTTPSecret: secret,
-		Now: func() time.Time { return nine }, Log: slog.New(slog.NewTextHandler(&l.log, nil)),
+		Store: l, Inbox: l, Base: base + "/", Now: func() time.Time { return nine }, Log: slog.New(slog.NewTextHandler(&l.log, nil)),
+		Secrets: Secrets{TwilioToken: token, TwilioAccount: account, OVHToken: path, HTTPSecret: secret},
 	}
 	return l, h.Handler()
 }
@@ -154,21 +153,44 @@ func TestTwiliosReportsAreSaved(t *testing.T) {
 	}
 }
 
-func TestReportThatComesBeforeTheMessageIsKnownIsSaved(t *testing.T) {
+func TestReportOfAMessageThatIsNotKnownIsNoError(t *testing.T) {
+	l, h := newHooks()
+	f := status("delivered", "")
+	f.Set("MessageSid", "SM2")
+	if code, _ := knock(h, byTwilio("status", f)); code != http.StatusOK || l.asked != 1 || len(l.states) != 3 {
+		t.Errorf("%d, %d reports, %v", code, l.asked, l.states)
+	}
+}
+
+func TestSecretsAreThoseOfTheProviderConfigured(t *testing.T) {
+	file := func(name, content string, mode os.FileMode) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, bare, brief := file("good", secret, 0o600), file("bare", secret, 0o644), file("brief", "court", 0o600)
 	for _, c := range []struct {
-		absent int
-		want   string
-		waits  time.Duration
-	}{{0, "delivered", 0}, {2, "delivered", 1300 * time.Millisecond}, {9, "sent", 3300 * time.Millisecond}} {
-		synctest.Test(t, func(t *testing.T) {
-			l, h := newHooks()
-			l.absent = c.absent
-			begin := time.Now()
-			code, _ := knock(h, byTwilio("status", status("delivered", "")))
-			if code != http.StatusOK || l.states["twilio SM1"] != c.want || time.Since(begin) != c.waits {
-				t.Errorf("%d: %s after %v", code, l.states["twilio SM1"], time.Since(begin))
-			}
-		})
+		c    sms.Config
+		want Secrets
+		err  string
+	}{
+		{sms.Config{}, Secrets{}, ""},
+		{sms.Config{Provider: "twilio", Twilio: sms.TwilioConfig{AccountSID: account, AuthTokenFile: good}}, Secrets{TwilioToken: secret, TwilioAccount: account}, ""},
+		{sms.Config{Provider: "ovh", OVH: sms.OVHConfig{HookTokenFile: good}}, Secrets{OVHToken: secret}, ""},
+		{sms.Config{Provider: "ovh"}, Secrets{}, ""},
+		{sms.Config{Provider: "http", HTTP: sms.HTTPConfig{HookSecretFile: good}}, Secrets{HTTPSecret: secret}, ""},
+		{sms.Config{Provider: "http", HTTP: sms.HTTPConfig{HookSecretFile: bare}}, Secrets{}, "chmod 600"},
+		{sms.Config{Provider: "ovh", OVH: sms.OVHConfig{HookTokenFile: brief}}, Secrets{}, "sms.ovh.hook_token_file"},
+	} {
+		got, err := ReadSecrets(c.c)
+		if got != c.want || (err != nil) != (c.err != "") || !strings.Contains(fmt.Sprint(err), c.err) {
+			t.Errorf("%s: %v, %v", c.c.Provider, got, err)
+		}
 	}
 }
 
@@ -380,7 +402,7 @@ func TestCallsOfAnotherShapeAreRefused(t *testing.T) {
 
 func TestHooksOfAProviderWithoutSecretAreNotThere(t *testing.T) {
 	l := &ledger{}
-	h := (&Hooks{Reports: l, Inbox: l, Base: base, OVHToken: "court", HTTPSecret: "court", Log: slog.New(slog.DiscardHandler)}).Handler()
+	h := (&Hooks{Store: l, Inbox: l, Base: base, Secrets: Secrets{OVHToken: "court", HTTPSecret: "court"}, Log: slog.New(slog.DiscardHandler)}).Handler()
 	for _, r := range []*http.Request{
 		byTwilio("status", status("delivered", "")), signed("status", "{}", nine),
 		httptest.NewRequest(http.MethodGet, "/hooks/ovh/court/status?id=17&ptt=4", nil),
