@@ -32,6 +32,9 @@ type Recall struct {
 	// OnLine: the citizen, or a machine, has answered; Again: and was greeted by an earlier controller.
 	OnLine bool `json:"on_line,omitempty"`
 	Again  bool `json:"again,omitempty"`
+	// Allowed says whether the citizen may be rung this very moment; the agent may have been slow
+	// to answer. nil: yes.
+	Allowed func() bool `json:"-"`
 	// Result is how the attempt ended, "" while it is under way.
 	Result callback.Result `json:"result,omitempty"`
 }
@@ -123,6 +126,9 @@ func (j *Journey) recallDial(ctx context.Context, c call.Call, v *Visit) (string
 	case v.again: // the citizen answered while no controller was there
 		v.Recall.OnLine = true
 		return StepRecallGreet, nil
+	case v.Recall.Allowed != nil && !v.Recall.Allowed():
+		j.free(ctx, v, "recall.agent.unreachable")
+		return v.unreached(callback.Interrupted) // the dialer carries it over
 	}
 	j.ringback(ctx, v, true)
 	j.greeting(ctx, v) // in the making before it is needed
