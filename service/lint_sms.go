@@ -31,7 +31,7 @@ func (l *linter) textMessages() {
 		for _, id := range keysOf(l.d.Links) {
 			link, where := l.d.Links[id], fmt.Sprintf("links.%s.label.%s", id, lang)
 			l.alphabet(link.Label[lang].Say, where, fmt.Sprintf("the label of link %q", id))
-			worst := l.longest(lang, []string{"smslink.link"}, "label", plain(link.Label[lang].Say), "url", link.URL)
+			worst := l.longest(lang, []string{"smslink.link"}, "{label}", plain(link.Label[lang].Say), "{url}", link.URL)
 			l.segments(lang, worst, where, "a shorter label or address")
 		}
 	}
@@ -72,31 +72,37 @@ type message struct {
 }
 
 // longest writes every message of the catalogue whose id begins as one of those given, with the
-// service's name, the longest day and hour, and pairs; and gives the one of most segments, then of
-// most characters.
-func (l *linter) longest(lang call.Lang, ids []string, pairs ...any) (worst message) {
+// service's name, the longest day and hour, and pairs; and gives the longest.
+func (l *linter) longest(lang call.Lang, ids []string, pairs ...string) (worst message) {
 	wanted := func(id string) bool {
 		return slices.ContainsFunc(ids, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
 	}
 	day, clock := longestTime(lang)
-	pairs = append([]any{
-		"service", plain(l.d.Name[lang].Say), "number", l.d.Present.Spoken(), "link", pageLink, "code", "000000", "minutes", 10,
-		"when", text.Get(lang, "sms.when", "day", day, "clock", clock), "day", day, "clock", clock,
-	}, pairs...)
-	all := text.IDs("fr") // every other language falls back to it
-	slices.Sort(all)
-	for _, id := range all {
+	fill := []string{
+		"{service}", plain(l.d.Name[lang].Say), "{number}", l.d.Present.Spoken(), "{link}", pageLink, "{code}", "000000", "{minutes}", "10",
+		"{when}", text.Get(lang, "sms.when", "day", day, "clock", clock), "{day}", day, "{clock}", clock,
+	}
+	filled := strings.NewReplacer(append(fill, pairs...)...)
+	most := -1
+	for _, id := range messageIDs() {
 		if !wanted(id) || id == "sms.when" { // a part of others
 			continue
 		}
-		m := message{id: id, text: plain(text.Get(lang, id, pairs...))}
-		m.segments, _ = text.Segments(m.text)
-		if m.segments > worst.segments || m.segments == worst.segments && utf8.RuneCountInString(m.text) > utf8.RuneCountInString(worst.text) {
-			worst = m
+		m := message{id: id, text: filled.Replace(text.Get(lang, id))}
+		if n := utf8.RuneCountInString(m.text); n > most {
+			most, worst = n, m
 		}
 	}
+	worst.segments, _ = text.Segments(plain(worst.text))
 	return worst
 }
+
+// messageIDs are those of French, which every other language falls back to.
+var messageIDs = sync.OnceValue(func() []string {
+	ids := slices.DeleteFunc(text.IDs("fr"), func(id string) bool { return !strings.HasPrefix(id, "sms") })
+	slices.Sort(ids)
+	return ids
+})
 
 func (l *linter) segments(lang call.Lang, m message, where, fix string) {
 	if m.segments > 1 {

@@ -319,16 +319,32 @@ func TestEachRuleFiresWhenItsDefectIsThereAndOnlyThen(t *testing.T) {
 }
 
 func TestEveryWayOfPlantingADefectIsFound(t *testing.T) {
-	for rule, ways := range plant {
-		for i, way := range ways {
-			rapid.Check(t, func(t *rapid.T) {
-				d, durations := cleanDefinition(t)
-				way(d, durations)
-				found := Lint(d, func(p string, _ call.Lang) time.Duration { return durations[p] })
-				if len(found) == 0 || slices.ContainsFunc(found, func(f Finding) bool { return f.Rule != rule }) {
-					t.Fatalf("defect %d of %s: found %+v", i, rule, found)
-				}
-			})
+	type way struct {
+		rule Rule
+		n    int
+	}
+	var ways []way
+	for _, rule := range keysOf(plant) {
+		for n := range plant[rule] {
+			ways = append(ways, way{rule, n})
+		}
+	}
+	tried := map[way]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 8 { // of some fifty, in each of a hundred draws
+			w := rapid.SampledFrom(ways).Draw(t, "way")
+			tried[w]++
+			d, durations := cleanDefinition(t)
+			plant[w.rule][w.n](d, durations)
+			found := Lint(d, func(p string, _ call.Lang) time.Duration { return durations[p] })
+			if len(found) == 0 || slices.ContainsFunc(found, func(f Finding) bool { return f.Rule != w.rule }) {
+				t.Fatalf("defect %d of %s: found %+v", w.n, w.rule, found)
+			}
+		}
+	})
+	for _, w := range ways {
+		if tried[w] == 0 {
+			t.Errorf("defect %d of %s was never tried", w.n, w.rule)
 		}
 	}
 }
