@@ -17,65 +17,36 @@ import (
 // index in the order of the line finds the first of them after a few steps instead.
 const fewDue = 256
 
-// TakeDue gives a node what is due; see callback.Store. It costs a node that finds nothing a
-// read alone. It returns call.ErrFenced when this process has acquired the node and a later
+// TakeDue gives a node what is due; see callback.Store. A node that finds nothing has read
+// only. It returns call.ErrFenced when this process has acquired the node and a later
 // controller has too.
 //
-// Due and the order of the line are two orders, and no index has both. What is due is read by
-// Due while it is little (slots to come and tries to come are not touched), and in the order of
-// the line when it is much (what is passed over then are tries to come of those who joined
-// before). Both answers are exact; the unary plus keeps the planners to the index meant.
+// Due and the order of the line are two orders, and no index has both. Most promises are due
+// at their moment in line, and have one order. The others are read by Due while few are due,
+// and in the order of the line when many are: what is passed over then are tries to come of
+// those who joined before. The answer is exact either way.
 func (s *Promises) TakeDue(ctx context.Context, node string, queues []string, now time.Time, limit int) ([]callback.Promise, error) {
-	if limit <= 0 || len(queues) == 0 {
+	if limit <= 0 {
 		return nil, nil
 	}
 	queues = slices.Compact(slices.Sorted(slices.Values(queues)))
-	some, err := s.anyDue(ctx, queues, now)
-	if err != nil || !some {
-		return nil, err
-	}
-	var taken []callback.Promise
-	err = s.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		if len(taken) > 0 { // the commit of an earlier run was not answered
-			first, err := scanPromise(tx.QueryRowContext(ctx, `SELECT `+promiseColumns+` FROM promises WHERE id = $1`, string(taken[0].ID)))
-			if err == nil && first == taken[0] {
-				return nil
-			}
-			taken = nil
+	for range 10 { // what another node took meanwhile is not ours: look again
+		first, err := s.dueFirst(ctx, queues, millis(now), limit)
+		if err != nil {
+			return nil, fmt.Errorf("look for promises that are due: %w", s.eng.explain(err))
 		}
-		if err := s.fence(ctx, tx, node); err != nil {
-			return err
+		if len(first) == 0 {
+			return nil, nil
 		}
-		for range 10 { // what another node took meanwhile is not ours: look again
-			ids, err := dueFirst(ctx, tx, queues, millis(now), limit)
-			if err != nil || len(ids) == 0 {
-				return err
-			}
-			if taken, err = s.take(ctx, tx, clean(node), ids, millis(now)); err != nil || len(taken) > 0 {
-				return err
-			}
+		taken, err := s.take(ctx, node, first, millis(now))
+		if err != nil {
+			return nil, fmt.Errorf("take the promises that are due: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("take the promises that are due: %w", err)
-	}
-	return taken, nil
-}
-
-func (s *Promises) anyDue(ctx context.Context, queues []string, now time.Time) (bool, error) {
-	for _, q := range queues {
-		var one int
-		err := s.eng.reader.QueryRowContext(ctx,
-			`SELECT 1 FROM promises WHERE state = 'pending' AND queue = $1 AND due <= $2 LIMIT 1`, clean(q), millis(now)).Scan(&one)
-		if err == nil {
-			return true, nil
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return false, fmt.Errorf("look for promises that are due: %w", s.eng.explain(err))
+		if len(taken) > 0 {
+			return taken, nil
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
 // place is a promise's place in line.
@@ -84,76 +55,77 @@ type place struct {
 	id     string
 }
 
-func byPlace(a, b place) int { return cmp.Or(cmp.Compare(a.joined, b.joined), cmp.Compare(a.id, b.id)) }
-
 // dueFirst finds the first due promises of all these queues in the order of the line.
-func dueFirst(ctx context.Context, tx *sql.Tx, queues []string, now int64, limit int) ([]place, error) {
+func (s *Promises) dueFirst(ctx context.Context, queues []string, now int64, limit int) ([]place, error) {
 	var all []place
+	add := func(query string, queue string, limit int) (int, error) {
+		found, err := rowsOf(ctx, s.eng.reader, func(rows *sql.Rows) (p place, err error) {
+			return p, rows.Scan(&p.joined, &p.id)
+		}, query, clean(queue), now, limit)
+		all = append(all, found...)
+		return len(found), err
+	}
 	for _, q := range queues {
-		q = clean(q)
-		found, err := placesOf(ctx, tx, `SELECT joined, id FROM promises
-			WHERE state = 'pending' AND queue = $1 AND due <= $2 ORDER BY due LIMIT $3`, q, now, fewDue+1)
-		if err == nil && len(found) > fewDue {
-			found, err = placesOf(ctx, tx, `SELECT joined, id FROM promises
-				WHERE state = 'pending' AND queue = $1 AND +due <= $2 ORDER BY joined, id LIMIT $3`, q, now, limit)
+		_, err := add(`SELECT joined, id FROM promises
+			WHERE state = 'pending' AND due = joined AND queue = $1 AND joined <= $2 ORDER BY joined, id LIMIT $3`, q, limit)
+		if err != nil {
+			return nil, err
+		}
+		n, err := add(`SELECT joined, id FROM promises
+			WHERE state = 'pending' AND due <> joined AND queue = $1 AND due <= $2 ORDER BY due LIMIT $3`, q, fewDue+1)
+		if err == nil && n > fewDue {
+			all = all[:len(all)-n]
+			// The plus keeps the planners from the index by Due.
+			_, err = add(`SELECT joined, id FROM promises
+				WHERE state = 'pending' AND due <> joined AND queue = $1 AND +due <= $2 ORDER BY joined, id LIMIT $3`, q, limit)
 		}
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, found...)
 	}
-	slices.SortFunc(all, byPlace)
+	slices.SortFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(a.joined, b.joined), cmp.Compare(a.id, b.id)) })
 	return all[:min(limit, len(all))], nil
 }
 
-func placesOf(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]place, error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []place
-	for rows.Next() {
-		var p place
-		if err := rows.Scan(&p.joined, &p.id); err != nil {
-			return nil, err
-		}
-		list = append(list, p)
-	}
-	return list, rows.Err()
-}
-
-// take claims those of the promises that are still due. Their rows are locked in the order of
-// their ids, so that two nodes do not wait for each other.
-func (s *Promises) take(ctx context.Context, tx *sql.Tx, node string, ids []place, now int64) ([]callback.Promise, error) {
+// take claims those of the promises that are still due, in one transaction.
+func (s *Promises) take(ctx context.Context, node string, first []place, now int64) ([]callback.Promise, error) {
 	var taken []callback.Promise
-	for chunk := range slices.Chunk(ids, 500) {
-		args := []any{node, now}
-		for _, p := range chunk {
-			args = append(args, p.id)
-		}
-		rows, err := tx.QueryContext(ctx, `UPDATE promises SET state = 'in_line', node = $1, version = version + 1
-			WHERE id IN (SELECT id FROM promises WHERE id IN `+inList(3, len(chunk))+`
-				AND state = 'pending' AND due <= $2 ORDER BY id`+s.eng.locking("FOR UPDATE")+`)
-			RETURNING `+promiseColumns, args...)
-		if err != nil {
-			return nil, err
-		}
-		for rows.Next() {
-			p, err := scanPromise(rows)
-			if err != nil {
-				return nil, errors.Join(err, rows.Close())
+	err := s.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
+		if len(taken) > 0 { // the commit of an earlier run was not answered
+			p, err := scanPromise(tx.QueryRowContext(ctx, `SELECT `+promiseColumns+` FROM promises WHERE id = $1`, string(taken[0].ID)))
+			if err != nil || p == taken[0] {
+				return err
 			}
-			taken = append(taken, p)
 		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return nil, err
+		taken = nil
+		if err := s.fence(ctx, tx, node); err != nil {
+			return err
 		}
-	}
+		for chunk := range slices.Chunk(first, 500) {
+			some, err := s.takeSome(ctx, tx, clean(node), chunk, now)
+			if err != nil {
+				return err
+			}
+			taken = append(taken, some...)
+		}
+		return nil
+	})
 	slices.SortFunc(taken, func(a, b callback.Promise) int {
 		return cmp.Or(a.Joined.Compare(b.Joined), cmp.Compare(a.ID, b.ID))
 	})
-	return taken, nil
+	return taken, err
+}
+
+// takeSome locks rows in the order of their ids, so that two nodes do not wait for each other.
+func (s *Promises) takeSome(ctx context.Context, tx *sql.Tx, node string, some []place, now int64) ([]callback.Promise, error) {
+	args := []any{node, now}
+	for _, p := range some {
+		args = append(args, p.id)
+	}
+	return rowsOf(ctx, tx, scanPromise, `UPDATE promises SET state = 'in_line', node = $1, version = version + 1
+		WHERE id IN (SELECT id FROM promises WHERE id IN `+inList(3, len(some))+`
+			AND state = 'pending' AND due <= $2 ORDER BY id`+s.eng.locking("FOR UPDATE")+`)
+		RETURNING `+promiseColumns, args...)
 }
 
 // fence refuses a process that acquired the node and has been followed by another.

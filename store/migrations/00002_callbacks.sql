@@ -32,10 +32,12 @@ CREATE UNIQUE INDEX promises_live ON promises (number) WHERE live = 1;
 -- What a number was given since a moment.
 CREATE INDEX promises_number ON promises (number, asked);
 CREATE INDEX promises_listed ON promises (due, joined, id);
--- What is due, when little is; and in the order of the line, when much is. They hold all
--- that the search reads.
-CREATE INDEX promises_due ON promises (queue, due, joined, id) WHERE state = 'pending';
-CREATE INDEX promises_line ON promises (queue, joined, id, due) WHERE state = 'pending';
+-- What waits for its turn, for TakeDue. Most promises are due at their moment in line, so one
+-- order serves them. The others (next tries, what was carried over) are found by their Due
+-- while few are due, and in the order of the line when many are.
+CREATE INDEX promises_line ON promises (queue, joined, id) WHERE state = 'pending' AND due = joined;
+CREATE INDEX promises_later ON promises (queue, due, joined, id) WHERE state = 'pending' AND due <> joined;
+CREATE INDEX promises_later_line ON promises (queue, joined, id, due) WHERE state = 'pending' AND due <> joined;
 CREATE INDEX promises_node ON promises (node) WHERE state = 'in_line';
 
 -- How many live promises each slot has; a row that came down to 0 is deleted.

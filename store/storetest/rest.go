@@ -11,6 +11,7 @@ import (
 
 	"decroche/call"
 	"decroche/ivr"
+	"decroche/links"
 	"decroche/store"
 )
 
@@ -217,5 +218,25 @@ func closedStore(t *testing.T, e Engine) {
 	}
 	if err := db.Journal().Flush(t.Context()); err != nil {
 		t.Errorf("nothing waits, and Flush says %v", err)
+	}
+}
+
+func linkSwitches(t *testing.T, e Engine) {
+	ctx, url := t.Context(), e.URL(t)
+	db := Open(t, url)
+	if got := get(db.LinkSwitches(ctx))(t); len(got) != 0 {
+		t.Errorf("switches that nobody set: %+v", got)
+	}
+	want := []links.Switch{
+		{ID: "ants", State: links.Off, Why: "panne du site\x00", By: "camille", At: noon},
+		{ID: "mairie", State: links.Auto, By: "dominique", At: noon.Add(time.Minute)},
+	}
+	must(t, db.SetLinkSwitch(ctx, links.Switch{ID: "ants", State: links.On, Why: "avant", By: "dominique", At: noon.Add(-time.Hour)}))
+	must(t, db.SetLinkSwitch(ctx, want[1]))
+	must(t, db.SetLinkSwitch(ctx, want[0]))
+	must(t, db.Close())
+	want[0].Why = "panne du site"
+	if got := get(Open(t, url).LinkSwitches(ctx))(t); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
