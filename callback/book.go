@@ -196,15 +196,11 @@ func (b *Book) free(ctx context.Context, pl plan, limit int) ([]time.Time, error
 		return nil, nil
 	}
 	horizon := horizonEnd(pl.def, pl.now)
-	list, err := b.Store.Taken(ctx, pl.Queue, pl.now, horizon)
+	taken, err := b.Store.Taken(ctx, pl.Queue, pl.now, horizon)
 	if err != nil {
 		return nil, fmt.Errorf("count the slots taken of queue %s: %w", pl.Queue, err)
 	}
-	taken := make(map[int64]int, len(list))
-	for t, n := range list {
-		taken[t.Unix()] += n
-	}
-	return freeSlots(pl.def, pl.zone, pl.Public, pl.now, horizon, room, taken, limit), nil
+	return freeSlots(pl.def, pl.zone, pl.Public, pl.now, horizon, room, bySecond(taken), limit), nil
 }
 
 func (b *Book) capacity(def *service.Definition, queue string) int {

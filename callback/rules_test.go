@@ -251,7 +251,7 @@ func TestSlotsLieWithinAllHoursAndNeverBeyondTheHorizon(t *testing.T) {
 		if rapid.Bool().Draw(t, "quiet hours") {
 			public, def.Callback.OffPeak = "vulnerable", service.OffPeak{Publics: []string{"vulnerable"}, Hours: aWeek(t, "quiet")}
 		}
-		free := freeSlots(def, zone, public, now, horizonEnd(def, now), 1, nil, 0)
+		free := FreeSlots(def, zone, public, now, 1, nil, 0)
 		// By brute force: every quarter of 30 days, open minute by minute on all sides.
 		citizen := &service.Definition{Location: zone, Holidays: "none"}
 		var want []time.Time
@@ -346,7 +346,7 @@ func TestTheChoicesSaidAreTheNextOneTheNextHalfDayAndTheNextDay(t *testing.T) {
 		"2026-11-27 16:10": {"2026-11-27 16:30", "2026-11-30 08:30", "2026-11-30 13:30"},
 		"2026-11-28 10:00": {"2026-11-30 08:30", "2026-11-30 13:30", "2026-12-01 08:30"},
 	} {
-		got := Choices(freeSlots(def, paris, "general", local(now), horizonEnd(def, local(now)), 1, nil, 0), paris)
+		got := Choices(FreeSlots(def, paris, "general", local(now), 1, nil, 0), paris)
 		if !slices.EqualFunc(got, want, func(g time.Time, w string) bool { return g.Equal(local(w)) }) {
 			t.Errorf("%s: %v, want %v", now, got, want)
 		}

@@ -91,6 +91,21 @@ func slots(def *service.Definition, zone *time.Location, public string, from, ho
 	}
 }
 
+// FreeSlots lists the slots that can still be promised, soonest first, up to limit; 0 is all up
+// to the service's horizon. taken are the promises of each slot, as Store.Taken counts them.
+func FreeSlots(def *service.Definition, zone *time.Location, public string, now time.Time, capacity int, taken map[time.Time]int, limit int) []time.Time {
+	return freeSlots(def, zone, public, now, horizonEnd(def, now), capacity, bySecond(taken), limit)
+}
+
+// bySecond frees counts from the time zone of their keys.
+func bySecond(taken map[time.Time]int) map[int64]int {
+	counts := make(map[int64]int, len(taken))
+	for t, n := range taken {
+		counts[t.Unix()] += n
+	}
+	return counts
+}
+
 // freeSlots lists the slots until horizon that can still be promised, soonest first, up to
 // limit; 0 is all. taken are the promises of each slot, by its Unix second.
 func freeSlots(def *service.Definition, zone *time.Location, public string, now, horizon time.Time, capacity int, taken map[int64]int, limit int) []time.Time {
