@@ -92,8 +92,10 @@ type Dialer struct {
 	rests time.Time        // nothing joins before: the store failed
 	looks uint64           // at the line, counted
 	turns sync.WaitGroup
+	fence context.CancelCauseFunc // ends everything
 
 	// Of the goroutine of Run alone.
+	hours   hours
 	orphans map[call.ID]time.Time // open attempts no call belongs to, and since when
 	traded  time.Time             // when places were last traded
 }
@@ -135,10 +137,9 @@ func (d *Dialer) count(calling bool) (n int) {
 // Allowed says whether the citizen may be rung this very moment: the line is open, no message
 // closes it, and the citizen's day is on. The journey asks again before it rings, for the
 // agent may have been slow to answer.
-func (d *Dialer) Allowed(p Promise) bool { return d.allowed(d.Service(), p, time.Now()) }
-
-func (d *Dialer) allowed(def *service.Definition, p Promise, now time.Time) bool {
-	return def != nil && def.Queues[p.Queue] != nil && !d.closed(p.Queue) && CallableAt(def, zoneOf(p.Number, def), now)
+func (d *Dialer) Allowed(p Promise) bool {
+	def := d.Service()
+	return def != nil && def.Queues[p.Queue] != nil && !d.closed(p.Queue) && CallableAt(def, zoneOf(p.Number, def), time.Now())
 }
 
 func (d *Dialer) closed(queue string) bool { return d.Closed != nil && d.Closed(queue) }
@@ -162,10 +163,10 @@ func zoneOf(n call.Number, def *service.Definition) *time.Location {
 // attempts whose call is gone are closed as Interrupted.
 func (d *Dialer) Run(ctx context.Context) error {
 	d.once.Do(d.init)
-	ctx, fence := context.WithCancelCause(ctx)
-	defer fence(nil)
-	if d.takeOver(ctx, fence) {
-		d.keep(ctx, fence)
+	ctx, d.fence = context.WithCancelCause(ctx)
+	defer d.fence(nil)
+	if d.takeOver(ctx) {
+		d.keep(ctx)
 	}
 	d.dropAll()
 	d.turns.Wait()
@@ -182,7 +183,7 @@ func (d *Dialer) Run(ctx context.Context) error {
 }
 
 // takeOver waits for the exchange and settles what was left. It tells whether ctx goes on.
-func (d *Dialer) takeOver(ctx context.Context, fence context.CancelCauseFunc) bool {
+func (d *Dialer) takeOver(ctx context.Context) bool {
 	for !d.ready() {
 		if !pause(ctx, 100*time.Millisecond) {
 			return false
@@ -197,7 +198,7 @@ func (d *Dialer) takeOver(ctx context.Context, fence context.CancelCauseFunc) bo
 			d.Log.Info("promises are kept", "node", d.Node, "given_back", n)
 			return true
 		}
-		if d.fenced(err, fence) {
+		if d.fenced(err) {
 			return false
 		}
 		if ctx.Err() == nil {
@@ -253,16 +254,16 @@ func (d *Dialer) calls() map[call.ID]bool {
 }
 
 // keep looks at the line again and again until ctx ends.
-func (d *Dialer) keep(ctx context.Context, fence context.CancelCauseFunc) {
+func (d *Dialer) keep(ctx context.Context) {
 	swept := time.Now()
 	for {
-		next, err := d.lookOnce(ctx, fence)
+		next, err := d.lookOnce(ctx)
 		if err == nil && time.Since(swept) >= sweepEvery {
 			swept = time.Now()
 			err = d.sweep(ctx, orphaned)
 		}
 		switch {
-		case ctx.Err() != nil || d.fenced(err, fence):
+		case ctx.Err() != nil || d.fenced(err):
 			return
 		case err != nil:
 			d.Log.Error("the promises in line could not be looked at: it is tried again", "err", err)
@@ -292,244 +293,10 @@ func pause(ctx context.Context, wait time.Duration) bool {
 }
 
 // fenced says that another controller has the node, and stops everything then.
-func (d *Dialer) fenced(err error, fence context.CancelCauseFunc) bool {
+func (d *Dialer) fenced(err error) bool {
 	if !errors.Is(err, call.ErrFenced) {
 		return false
 	}
-	fence(call.ErrFenced)
+	d.fence(call.ErrFenced)
 	return true
-}
-
-// lookOnce makes the line what the Store, the hours and the exchange say. It tells when to
-// look again: on the second, so that a slot joins as it begins, or when the line closes.
-func (d *Dialer) lookOnce(ctx context.Context, fence context.CancelCauseFunc) (next time.Time, err error) {
-	now, def := time.Now(), d.Service()
-	next = now.Truncate(look).Add(look)
-	if !d.ready() || d.resting(now) || def == nil {
-		d.dropAll()
-		return next, nil
-	}
-	opening := def.Opening(now)
-	if !opening.Until.IsZero() && opening.Until.Before(next) {
-		next = opening.Until
-	}
-	for _, t := range d.waiting() {
-		if !d.allowed(def, t.p, now) {
-			d.drop(t.turn)
-		}
-	}
-	full, err := d.reconcile(ctx, fence, def, now)
-	if err != nil {
-		return next, err
-	}
-	if full {
-		next = now
-	}
-	if opening.Open {
-		err = d.takeDue(ctx, fence, def, now)
-	}
-	return next, err
-}
-
-// reconcile makes the line what the Store says is in line here. It tells whether there is
-// more to carry over.
-func (d *Dialer) reconcile(ctx context.Context, fence context.CancelCauseFunc, def *service.Definition, now time.Time) (more bool, err error) {
-	seq := d.nextLook(now)
-	const limit = 20 * lineMax
-	list, err := d.Store.Promises(ctx, Filter{States: []State{InLine}, Node: d.Node, Limit: limit})
-	if err != nil {
-		return false, err
-	}
-	mine := make(map[ID]Promise, len(list))
-	for _, p := range list {
-		if p.Node == d.Node {
-			mine[p.ID] = p
-		}
-	}
-	for _, t := range d.waiting() {
-		switch p, ok := mine[t.p.ID]; {
-		case t.changed >= seq: // newer than what was read
-		case ok && p.Queue == t.p.Queue && p.Lang == t.p.Lang && p.Joined.Equal(t.p.Joined):
-			d.refresh(t.turn, p)
-		case ok || len(list) < limit: // it stands elsewhere in line, or here no more
-			d.drop(t.turn)
-		}
-	}
-	carried := 0
-	for _, p := range list {
-		if _, ok := mine[p.ID]; !ok || !d.free(p.ID, now) {
-			continue
-		}
-		if !d.allowed(def, p, now) {
-			if carried++; carried > carryMax {
-				return true, nil
-			}
-		}
-		d.place(ctx, fence, def, p, now)
-	}
-	return false, nil
-}
-
-// nextLook counts the looks: what changes from now on is newer than what is read next.
-func (d *Dialer) nextLook(now time.Time) uint64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for id, until := range d.held {
-		if !now.Before(until) {
-			delete(d.held, id)
-		}
-	}
-	d.looks++
-	return d.looks
-}
-
-// free says that a promise neither stands in line, nor is called, nor is to be left alone.
-func (d *Dialer) free(id ID, now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.line[id] == nil && !now.Before(d.held[id])
-}
-
-// hold leaves a promise alone for a moment.
-func (d *Dialer) hold(id ID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.held[id] = time.Now().Add(away)
-}
-
-// rest leaves all promises alone for a moment: the store does not answer.
-func (d *Dialer) rest() {
-	d.mu.Lock()
-	d.rests = time.Now().Add(away)
-	d.mu.Unlock()
-	d.Wake()
-}
-
-func (d *Dialer) resting(now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return now.Before(d.rests)
-}
-
-// place puts a promise that the Store has in line here where it belongs: in line, or at
-// another moment, or back where another node may find it.
-func (d *Dialer) place(ctx context.Context, fence context.CancelCauseFunc, def *service.Definition, p Promise, now time.Time) {
-	var err error
-	switch {
-	case def.Queues[p.Queue] == nil:
-		d.Log.Error("a promise is of a queue that the service has no more: move it or cancel it", "promise", p.ID, "queue", p.Queue)
-		err = d.giveBack(ctx, p)
-	case !d.allowed(def, p, now):
-		_, err = d.Book.Carry(ctx, p.ID)
-	default:
-		err = d.join(ctx, fence, p)
-	}
-	if err != nil && !overtaken(err) {
-		d.hold(p.ID)
-		if ctx.Err() == nil {
-			d.Log.Warn("a promise could not be put where it belongs: it is tried again", "promise", p.ID, "err", err)
-		}
-	}
-}
-
-// overtaken says that somebody else changed the promise first: the next look sees it.
-func overtaken(err error) bool {
-	return errors.Is(err, ErrSettled) || errors.Is(err, ErrChanged) || errors.Is(err, ErrCalling) || errors.Is(err, ErrNoPromise)
-}
-
-// giveBack makes a promise in line here Pending, as it was.
-func (d *Dialer) giveBack(ctx context.Context, p Promise) error {
-	_, err := d.Store.Change(ctx, p.ID, 0, func(now *Promise) (Change, error) {
-		if now.State != InLine || now.Node != d.Node {
-			return Change{}, ErrChanged
-		}
-		now.State, now.Node = Pending, ""
-		return Change{}, nil
-	})
-	return err
-}
-
-// takeDue takes what is due, as far as the queues have room: those who joined first.
-func (d *Dialer) takeDue(ctx context.Context, fence context.CancelCauseFunc, def *service.Definition, now time.Time) error {
-	var open []string
-	for id := range def.Queues {
-		if !d.closed(id) {
-			open = append(open, id)
-		}
-	}
-	share := max(shareMin, lineMax/max(1, len(open)))
-	trades := now.Sub(d.traded) >= look // not at each of many looks: it costs two commits
-	if trades {
-		d.traded = now
-	}
-	for range 20 { // what is left after so many, the next look takes
-		var roomy, full []string
-		room := share
-		standing := d.standing()
-		for _, q := range open {
-			if n := share - standing[q]; n > 0 {
-				roomy, room = append(roomy, q), min(room, n)
-			} else {
-				full = append(full, q)
-			}
-		}
-		for _, q := range full {
-			if !trades {
-				break
-			}
-			if err := d.trade(ctx, fence, def, q, now); err != nil {
-				return err
-			}
-		}
-		if len(roomy) == 0 {
-			return nil
-		}
-		// Never more than the queue with the least room takes: they may all be its.
-		due, err := d.Store.TakeDue(ctx, d.Node, roomy, now, room)
-		if err != nil {
-			return err
-		}
-		for _, p := range due {
-			d.place(ctx, fence, def, p, now)
-		}
-		if len(due) < room {
-			return nil
-		}
-		open = roomy
-	}
-	return nil
-}
-
-// standing counts the promises of each queue that wait for an agent.
-func (d *Dialer) standing() map[string]int {
-	n := map[string]int{}
-	for _, t := range d.waiting() {
-		n[t.p.Queue]++
-	}
-	return n
-}
-
-// trade lets a promise into a full line that joined before the last one there, which makes room.
-func (d *Dialer) trade(ctx context.Context, fence context.CancelCauseFunc, def *service.Definition, queue string, now time.Time) error {
-	due, err := d.Store.TakeDue(ctx, d.Node, []string{queue}, now, 1)
-	if err != nil || len(due) == 0 {
-		return err
-	}
-	p := due[0]
-	var last *seen
-	for _, t := range d.waiting() {
-		if t.p.Queue == queue && (last == nil || t.p.Joined.After(last.p.Joined)) {
-			last = &t
-		}
-	}
-	if last != nil && !p.Joined.Before(last.p.Joined) {
-		return d.giveBack(ctx, p)
-	}
-	d.place(ctx, fence, def, p, now)
-	if last != nil && d.drop(last.turn) {
-		if err := d.giveBack(ctx, last.p); err != nil && !overtaken(err) {
-			return err
-		}
-	}
-	return nil
 }

@@ -25,7 +25,7 @@ type turn struct {
 }
 
 // join puts a promise in line and waits there for an agent.
-func (d *Dialer) join(ctx context.Context, fence context.CancelCauseFunc, p Promise) error {
+func (d *Dialer) join(ctx context.Context, p Promise) error {
 	d.mu.Lock()
 	before := d.line[p.ID]
 	d.mu.Unlock()
@@ -42,7 +42,7 @@ func (d *Dialer) join(ctx context.Context, fence context.CancelCauseFunc, p Prom
 	t := &turn{p: p, place: place, gone: make(chan struct{}), changed: d.looks}
 	d.line[p.ID] = t
 	d.mu.Unlock()
-	d.turns.Go(func() { d.stand(ctx, fence, t) })
+	d.turns.Go(func() { d.stand(ctx, t) })
 	return nil
 }
 
@@ -104,11 +104,11 @@ func (d *Dialer) refresh(t *turn, p Promise) {
 }
 
 // stand waits for agents and makes attempts until the place is used up or the turn is dropped.
-func (d *Dialer) stand(ctx context.Context, fence context.CancelCauseFunc, t *turn) {
+func (d *Dialer) stand(ctx context.Context, t *turn) {
 	for {
 		select {
 		case r := <-t.place.Reserved():
-			if !d.attempt(ctx, fence, t, r) {
+			if !d.attempt(ctx, t, r) {
 				return
 			}
 		case <-t.gone:
@@ -121,7 +121,7 @@ func (d *Dialer) stand(ctx context.Context, fence context.CancelCauseFunc, t *tu
 }
 
 // attempt calls the citizen with the agent who is reserved. It tells whether the place stands.
-func (d *Dialer) attempt(ctx context.Context, fence context.CancelCauseFunc, t *turn, r *routing.Reservation) bool {
+func (d *Dialer) attempt(ctx context.Context, t *turn, r *routing.Reservation) bool {
 	p, ok := d.claim(ctx, t)
 	if !ok {
 		return false
@@ -129,7 +129,7 @@ func (d *Dialer) attempt(ctx context.Context, fence context.CancelCauseFunc, t *
 	a, err := d.begin(ctx, p, t.call, r)
 	if err != nil {
 		t.place.Withdraw()
-		if !d.fenced(err, fence) && !overtaken(err) {
+		if !d.fenced(err) && !overtaken(err) {
 			d.rest()
 			d.Log.Error("an attempt at a callback could not be begun: nobody is called until it can", "promise", p.ID, "err", err)
 			d.undo(ctx, t)
