@@ -394,6 +394,44 @@ func TestOnlyTriesThatRangTheCitizenCountAndTheRuleDelaysThem(t *testing.T) {
 	}
 }
 
+func TestTheNextDayOfARetryIsAlsoTheCitizensNext(t *testing.T) {
+	def := prefecture()
+	def.Holidays = "none"
+	for day := range def.Hours.Week {
+		def.Hours.Week[day] = []service.Range{{From: 0, To: 1440}}
+	}
+	def.Callback.Retry = []time.Duration{service.NextDay}
+	// 20:00 in Paris is 9:00 in Tahiti: Paris's midnight, four hours later, is the same day there.
+	v := Judge(def, location("Pacific/Tahiti"), Promise{}, NoAnswer, 0, local("2026-11-23 20:00"))
+	if got := v.Due.In(location("Pacific/Tahiti")).Format("2006-01-02 15:04"); got != "2026-11-24 08:00" {
+		t.Error(got)
+	}
+}
+
+func TestADayBeginsAtItsFirstInstantWhateverTheClocksDo(t *testing.T) {
+	for _, c := range []struct {
+		zone, noon, want string // want in UTC
+	}{
+		{"Europe/Paris", "2026-10-25", "2026-10-24 22:00"},
+		{"Africa/Cairo", "2026-04-24", "2026-04-23 22:00"},     // the clocks jump from midnight to one
+		{"America/Havana", "2026-11-01", "2026-11-01 04:00"},   // they go from one back to midnight
+		{"America/Asuncion", "2023-10-01", "2023-10-01 04:00"}, // from midnight to one
+	} {
+		day, err := time.ParseInLocation(time.DateOnly, c.noon, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, m, d := day.Date()
+		got := midnight(y, m, d, location(c.zone))
+		if got.UTC().Format("2006-01-02 15:04") != c.want {
+			t.Errorf("%s in %s: %s, want %s", c.noon, c.zone, got.UTC(), c.want)
+		}
+		if before := got.Add(-time.Second); before.Day() == got.Day() {
+			t.Errorf("%s in %s: a second earlier it is that day already", c.noon, c.zone)
+		}
+	}
+}
+
 func TestARetryIsNeverOutsideTheHoursOfEitherSide(t *testing.T) {
 	results := []Result{NoAnswer, Busy, Refused, Machine, NotReached, HungUp, Interrupted}
 	rapid.Check(t, func(t *rapid.T) {
