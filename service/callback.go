@@ -20,7 +20,8 @@ type Link struct {
 
 // Callback is how citizens are called back.
 type Callback struct {
-	// On says that callbacks are offered at all: the section is there.
+	// On says that callbacks are offered at all: the section is there. Without it the defaults
+	// stand, by which promises made before are kept.
 	On bool
 	// OfferAbove: the offer is made on entry when the estimated wait is above it; default 3 min.
 	OfferAbove time.Duration

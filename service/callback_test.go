@@ -19,9 +19,10 @@ func parsed(t *testing.T, more string) *Definition {
 	return d
 }
 
-func TestNobodyIsCalledBackWhereTheSectionIsNotWritten(t *testing.T) {
-	d := parsed(t, "")
-	if !reflect.DeepEqual(d.Callback, Callback{}) || len(d.Links) != 0 {
+func TestNothingIsPromisedWhereTheSectionIsNotWrittenAndWhatWasIsKeptByTheDefaults(t *testing.T) {
+	d, off := parsed(t, ""), DefaultCallback()
+	off.On = false
+	if !reflect.DeepEqual(d.Callback, off) || len(d.Links) != 0 {
 		t.Errorf("%+v, %v", d.Callback, d.Links)
 	}
 }

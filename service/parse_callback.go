@@ -34,11 +34,14 @@ func DefaultCallback() Callback {
 }
 
 func (r *reader) callback(o *object) {
+	c := DefaultCallback()
 	n := o.get("callback")
-	if n == nil {
+	if n == nil { // off; promises made before are kept by these settings
+		c.On = false
+		r.def.Callback = c
 		return
 	}
-	co, c := r.object(n, "callback", `"callback"`), DefaultCallback()
+	co := r.object(n, "callback", `"callback"`)
 	c.OfferAbove = co.duration("offer_above", c.OfferAbove, time.Second, time.Hour)
 	if kinds := co.words("kinds", "place", "slot"); kinds != nil {
 		c.Place, c.Slots = slices.Contains(kinds, "place"), slices.Contains(kinds, "slot")
