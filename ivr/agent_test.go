@@ -3,6 +3,7 @@ package ivr
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ type fakeLeg struct {
 	heard    []string
 	talking  bool
 	released bool
+	ringback bool
 }
 
 func (g *fakeLeg) Agent() call.AgentID {
@@ -96,4 +98,35 @@ func (g *fakeLeg) is(talking, released bool) {
 	if g.talking != talking || g.released != released {
 		g.c.s.t.Errorf("the agent's leg: talking %t, released %t; want %t, %t", g.talking, g.released, talking, released)
 	}
+}
+
+// Gone and Ringback are of an agent who waits for a citizen.
+func (g *fakeLeg) Gone() <-chan struct{} { return g.leave }
+
+func (g *fakeLeg) isGone() bool {
+	select {
+	case <-g.leave:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *fakeLeg) Ringback(_ context.Context, on bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ringback = on
+	return nil
+}
+
+// hears fails the test unless exactly this was whispered since the last look.
+func (g *fakeLeg) hears(want ...string) {
+	g.c.s.t.Helper()
+	synctest.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !slices.Equal(g.heard, want) {
+		g.c.s.t.Errorf("the agent heard %q, want %q", g.heard, want)
+	}
+	g.heard = nil
 }

@@ -35,6 +35,11 @@ type fake struct {
 	legs     []*fakeLeg
 	resumes  map[string]*fakeLeg
 	hungUp   bool
+
+	visit   *Visit
+	dials   int                             // how often the citizen was rung
+	answers func(ctx context.Context) error // how a citizen answers whom we call
+	onLine  bool
 }
 
 // hearing is a prompt that was heard.
@@ -78,9 +83,13 @@ func (s *stage) dial(to call.Number, keys ...string) *fake {
 }
 
 func (c *fake) begin(step string, v *Visit) {
+	c.visit = v
 	go func() {
 		defer close(c.over)
 		c.end, c.left = c.s.runner.Run(c.ctx, c, step, v)
+		if c.left == nil { // as the controller does
+			c.s.journey.LeftWaiting(context.WithoutCancel(c.ctx), c.info, v, context.Cause(c.ctx))
+		}
 	}()
 }
 
@@ -92,10 +101,10 @@ func (s *stage) resume(old *fake) *fake {
 		s.t.Fatalf("call %s has no checkpoint", old.info.ID)
 	}
 	c := s.caller(old.info.To)
-	c.info = cp.Info
+	c.info, c.onLine = cp.Info, old.onLine
 	c.info.Resumed = true
 	for _, g := range old.legs {
-		if !g.released {
+		if !g.released && !g.isGone() {
 			c.resumes[g.channel] = &fakeLeg{c: c, agent: g.agent, channel: g.channel, leave: make(chan struct{}), moved: make(chan call.AgentID, 1)}
 		}
 	}
@@ -134,8 +143,11 @@ func (c *fake) types(keys string) {
 	synctest.Wait()
 }
 
-func (c *fake) hangsUp() {
-	c.cancel(call.ErrHangup)
+func (c *fake) hangsUp() { c.leaves(call.ErrHangup) }
+
+// leaves ends the caller's line by a cause.
+func (c *fake) leaves(cause error) {
+	c.cancel(cause)
 	<-c.over
 }
 
@@ -278,6 +290,7 @@ func (c *fake) say(ctx context.Context, keys <-chan call.Digit, sounds []call.So
 	if err := c.fail("say"); err != nil {
 		return 0, err
 	}
+	c.mustBeThere("is spoken to")
 	c.mu.Lock()
 	c.quiet()
 	c.held = false
@@ -349,6 +362,7 @@ func (c *fake) Hold(context.Context) error {
 	if err := c.fail("hold"); err != nil {
 		return err
 	}
+	c.mustBeThere("is put on hold")
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.held = true
@@ -441,4 +455,47 @@ func (c *fake) leg() *fakeLeg {
 		c.s.t.Fatal("no agent has answered")
 	}
 	return c.legs[len(c.legs)-1]
+}
+
+// mustBeThere fails the test when something is done to somebody who has not answered.
+func (c *fake) mustBeThere(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.info.Outgoing && !c.onLine {
+		c.s.t.Errorf("a citizen who has not answered %s", what)
+	}
+}
+
+// Dial and Confirm implement call.Outgoing.
+func (c *fake) Dial(ctx context.Context, d call.Dial) error {
+	c.mu.Lock()
+	c.dials++
+	answer := c.answers
+	c.mu.Unlock()
+	if d.Started != nil {
+		d.Started()
+	}
+	if answer == nil {
+		answer = after(3 * time.Second)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, d.Timeout, &call.RingError{Result: call.NoAnswer})
+	defer cancel()
+	if err := answer(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onLine = true
+	return nil
+}
+
+// voice is a digit that stands for a short word spoken.
+const voice = call.Digit('v')
+
+func (c *fake) Confirm(ctx context.Context, timeout time.Duration, sounds ...call.Sound) error {
+	if err := c.fail("confirm"); err != nil {
+		return err
+	}
+	_, err := c.Read(ctx, timeout, sounds...)
+	return err
 }

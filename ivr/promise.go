@@ -3,7 +3,6 @@ package ivr
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"decroche/call"
@@ -92,63 +91,33 @@ type choice struct {
 	slot time.Time
 }
 
-// most is how many choices are offered at once, the one for other slots not counted.
-const most = 3
-
-// pages bounds how often other slots can be asked for.
-const pages = 4
-
 // pick says what can be promised and returns what the caller chooses; nothing if the caller
 // does not. said goes before.
 func (j *Journey) pick(ctx context.Context, c call.Call, v *Visit, opts callback.Options, said string) (choice, error) {
-	place := opts.Place
-	if place && len(opts.Slots) == 0 {
+	if opts.Place && len(opts.Slots) == 0 {
 		return choice{kind: callback.Place}, nil // there is nothing to choose
 	}
-	left := apart(opts.Slots, time.Hour)
-	for page := range pages {
-		var offered []choice
-		sounds := j.prompts(ctx, v, said)
-		if place {
-			offered = append(offered, choice{kind: callback.Place})
-			sounds = append(sounds, j.prompts(ctx, v, "callback.when.place")...)
-		}
-		if page == 0 && len(left) > 0 && v.elsewhere(left[0], opts.Zone) {
-			sounds = append(sounds, j.prompts(ctx, v, "callback.when.zone")...)
-		}
-		for len(left) > 0 && len(offered) < most {
-			key := fmt.Sprint(len(offered) + 1)
-			if words := j.moment(ctx, v.Lang, "callback.when.slot", v.local(left[0], opts.Zone), "key", key); len(words) > 0 {
-				offered = append(offered, choice{callback.Slot, left[0]})
-				sounds = append(sounds, words...)
-			}
-			left = left[1:]
-		}
-		keys := "123"[:len(offered)]
-		if len(left) > 0 && page+1 < pages {
-			keys += "9"
-			sounds = append(sounds, j.prompts(ctx, v, "callback.when.more")...)
-		}
-		key, err := j.choose(ctx, c, v, keys, sounds...)
-		if key == 0 || err != nil {
-			return choice{}, err
-		}
-		if key != '9' {
-			return offered[key-'1'], nil
-		}
-		place, said = false, ""
+	var offered []choice
+	sounds := j.prompts(ctx, v, said)
+	if opts.Place {
+		offered = append(offered, choice{kind: callback.Place})
+		sounds = append(sounds, j.prompts(ctx, v, "callback.when.place")...)
 	}
-	return choice{}, nil
-}
-
-// apart leaves out slots so near to the one before that they would be no real choice.
-func apart(slots []time.Time, d time.Duration) (list []time.Time) {
-	for _, s := range slots {
-		if len(list) == 0 || s.Sub(list[len(list)-1]) >= d {
-			list = append(list, s)
+	if v.elsewhere(opts.Slots[0], opts.Zone) {
+		sounds = append(sounds, j.prompts(ctx, v, "callback.when.zone")...)
+	}
+	for _, slot := range opts.Slots {
+		words := j.moment(ctx, v.Lang, "callback.when.slot", v.local(slot, opts.Zone), "key", len(offered)+1)
+		if len(offered) < 9 && len(words) > 0 { // what cannot be said cannot be chosen
+			offered = append(offered, choice{callback.Slot, slot})
+			sounds = append(sounds, words...)
 		}
 	}
-	return list
+	key, err := j.choose(ctx, c, v, "123456789"[:len(offered)], sounds...)
+	if key == 0 || err != nil {
+		return choice{}, err
+	}
+	return offered[key-'1'], nil
 }
 
 // elsewhere says that the citizen's clock shows another hour than the service's at that moment.

@@ -29,7 +29,7 @@ type Recall struct {
 	VoicemailLeft bool `json:"voicemail_left,omitempty"`
 	// AgentFirst: the agent is rung, then the citizen.
 	AgentFirst bool `json:"agent_first,omitempty"`
-	// OnLine: the citizen, or a machine, has answered; Again: and was greeted by an earlier controller.
+	// OnLine: the citizen, or a machine, has answered; Again: to an earlier controller.
 	OnLine bool `json:"on_line,omitempty"`
 	Again  bool `json:"again,omitempty"`
 	// Allowed says whether the citizen may be rung this very moment; the agent may have been slow
@@ -125,9 +125,12 @@ func (j *Journey) recallDial(ctx context.Context, c call.Call, v *Visit) (string
 		return "", fmt.Errorf("call %s cannot ring a citizen", c.Info().ID)
 	case v.again: // the citizen answered while no controller was there
 		v.Recall.OnLine = true
+		if gone := j.resumeRecall(ctx, c, v); gone {
+			return j.recallSorry(ctx, c, v)
+		}
 		return StepRecallGreet, nil
 	case v.Recall.Allowed != nil && !v.Recall.Allowed():
-		j.free(ctx, v, "recall.agent.unreachable")
+		j.free(ctx, v, "recall.agent.late")
 		return v.unreached(callback.Interrupted) // the dialer carries it over
 	}
 	j.ringback(ctx, v, true)
@@ -260,8 +263,8 @@ func (v *Visit) serviceName() string {
 	return v.def.Name[v.def.Languages[0]].Say
 }
 
-// resumeRecall finds the agent of a call again whose greeting an earlier controller began.
-// It tells when the agent is gone, for whom the citizen was rung.
+// resumeRecall finds the agent of a call again that an earlier controller placed. It tells
+// when the agent is gone for whom the citizen was rung.
 func (j *Journey) resumeRecall(ctx context.Context, c call.Call, v *Visit) (gone bool) {
 	v.Recall.Again = true
 	if !v.Recall.AgentFirst {

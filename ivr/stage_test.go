@@ -68,9 +68,13 @@ menus:
     timeout: 4s
     choices:
       1: {queue: titres, reason: titre}
+      2: {info: site}
+      3: {info: autre}
       0: person
 infos:
   horaires: {prompt: info-horaires, queue: accueil, reason: venir}
+  site: {prompt: info-site, queue: accueil, link: site}
+  autre: {prompt: info-site, queue: accueil, link: autre}
 queues:
   accueil: {label: {fr: Accueil, en: Reception}, needs: {accueil: 1}, ring: 10s, wrap_up: 5s, announce: 30s, default_aht: 3m, whisper: annonce}
   titres: {label: {fr: Titres, en: Permits}, needs: {titres: 1}, max_waiting: 1, ring: 10s, wrap_up: 5s, announce: 30s, default_aht: 3m, whisper: annonce}
@@ -82,13 +86,17 @@ reasons:
 closed: {prompt: ferme, hours: ferme-horaires, other_means: autres-moyens, callback: rappel}
 saturated: {prompt: sature, hours: ferme-horaires, other_means: autres-moyens, callback: rappel}
 access: {prompt: acces, number: 01 99 00 39 42, queue: accueil}
+callback: {abandoned: sms}
+links:
+  site: {url: "https://www.exemple.fr/titres", label: {fr: notre site, en: our site}, spoken: adresse, prompts: [info-site, autres-moyens]}
+  autre: {url: "https://exemple.fr/rendez-vous/", label: {fr: les rendez-vous, en: appointments}}
 prompts:
 `
 
 // prompts are the wordings of the definition; what they say does not matter here.
 func prompts() (text string) {
 	for _, p := range strings.Fields(`bienvenue langue menu-principal menu-second info-horaires annonce ferme ferme-horaires
-		ferme-travaux autres-moyens rappel sature acces date-ete date-titres`) {
+		ferme-travaux autres-moyens rappel sature acces date-ete date-titres info-site adresse`) {
 		text += fmt.Sprintf("  %s: {fr: %s, en: %s}\n", p, p, p)
 	}
 	return text
@@ -105,6 +113,10 @@ type stage struct {
 	facts   journal
 	saved   checkpoints
 	calls   []*fake
+	book    *book // nil: nobody is called back
+	sites   *sites
+	texts   *texts
+	spoken  func(id, text string) // told of each sentence that is filled in
 
 	mu      sync.Mutex
 	missing map[string]bool // prompts that cannot be had
@@ -151,6 +163,12 @@ func (s *stage) start() {
 	s.journey = &Journey{
 		Service: s.def.Load, Floor: s.floor, Voice: s, News: &s.board, Journal: &s.facts, Log: log,
 	}
+	if s.book != nil {
+		s.journey.Callbacks = s.book
+	}
+	if s.texts != nil {
+		s.journey.Texts, s.journey.Links = s.texts, s.sites
+	}
 	s.runner = &call.Runner[Visit]{
 		Steps: s.journey.Steps(), Excuse: StepSorry, Ended: s.journey.Ended, Checkpoints: &s.saved, Journal: &s.facts, Log: log,
 	}
@@ -179,10 +197,15 @@ func (s *stage) System(_ context.Context, id string, lang call.Lang) (call.Sound
 	return call.Sound{Name: id, Lang: lang, Duration: 2 * time.Second}, nil
 }
 
-// Sentence implements Voice. What was filled in stands in the text.
+// Sentence implements Voice, and tells what was filled in.
 func (s *stage) Sentence(ctx context.Context, id string, lang call.Lang, pairs ...any) (call.Sound, error) {
 	sound, err := s.System(ctx, id, lang)
-	sound.Text = fmt.Sprint(pairs...)
+	if strings.HasPrefix(id, "recall.voicemail") {
+		sound.Duration = 10 * time.Second
+	}
+	if s.spoken != nil {
+		s.spoken(id, strings.TrimSuffix(fmt.Sprintln(pairs...), "\n"))
+	}
 	return sound, err
 }
 

@@ -43,13 +43,13 @@ func TestPromptsTheLineNeedsAreThere(t *testing.T) {
 		callback.offer callback.offer.closing callback.hint callback.back callback.failed
 		callback.number.yours callback.number.choice callback.number.choice.end callback.number.type
 		callback.number.typed callback.number.confirm callback.number.confirm.end number.plus number.single.0 number.single.9
-		callback.when.place callback.when.more callback.when.zone callback.already.place callback.already.keep
+		callback.when.place callback.when.zone callback.already.place callback.already.keep
 		callback.noted callback.noted.place callback.noted.sms
 		callback.refused.off callback.refused.withheld callback.refused.emergency callback.refused.short callback.refused.premium
 		callback.refused.foreign callback.refused.invalid callback.refused.ours callback.refused.too_many callback.refused.full
 		callback.refused.asleep callback.refused.slot
 		recall.hello.plain recall.press recall.press.key recall.again recall.wait recall.sorry recall.goodbye
-		recall.agent.no_answer recall.agent.busy recall.agent.refused recall.agent.voicemail recall.agent.unreachable recall.agent.hung_up
+		recall.agent.no_answer recall.agent.busy recall.agent.refused recall.agent.voicemail recall.agent.unreachable recall.agent.hung_up recall.agent.late
 		whisper.callback whisper.callback.refuse link.offer link.sent link.failed link.hear`)
 	for i := range 100 {
 		need = append(need, "number.digit."+strconv.Itoa(i/10)+strconv.Itoa(i%10))

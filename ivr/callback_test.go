@@ -1,0 +1,954 @@
+package ivr
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"decroche/call"
+	"decroche/callback"
+)
+
+// readBack is 06 39 98 00 01 as the caller hears it.
+var readBack = []string{"fr/number.digit.06", "fr/number.digit.39", "fr/number.digit.98", "fr/number.digit.00", "fr/number.digit.01"}
+
+// hear is a list of prompts out of names and lists.
+func hear(parts ...any) (list []string) {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case string:
+			list = append(list, p)
+		case []string:
+			list = append(list, p...)
+		}
+	}
+	return list
+}
+
+// question is what is asked of the number; after it the caller has six seconds.
+var question = hear("fr/callback.number.yours", readBack, "fr/callback.number.choice")
+
+// asking is a waiting caller who has pressed 1 and hears the question to its end.
+func (s *stage) asking() *fake {
+	s.t.Helper()
+	c := s.waiting(10 * time.Second)
+	c.hears(c.names()...)
+	c.types("1")
+	time.Sleep(15 * time.Second)
+	c.hears(question...)
+	return c
+}
+
+func TestAWaitingCallerIsPromisedTheirPlaceInLine(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		joined := time.Now()
+		c := s.asking()
+		if q := s.queue("accueil"); q.Waiting != 0 || q.Abandoned != 0 {
+			t.Errorf("while the caller decides the queue stands %+v", q)
+		}
+		c.types("1")
+		time.Sleep(7 * time.Second)
+		c.hears("fr/callback.when.place", "fr/callback.when.slot", "fr/callback.when.slot")
+		if len(b.asked) != 0 {
+			t.Error("a promise was made before the caller chose")
+		}
+		c.types("1")
+		time.Sleep(time.Second)
+		p := b.only(s) // kept before it is said
+		if p.Kind != callback.Place || p.Number != "+33639980001" || p.Origin != callback.FromQueue || p.Contact != "call-1" {
+			t.Errorf("promised was %+v", p)
+		}
+		if r := b.asked[0]; r.Queue != "accueil" || r.Reason != "dossier" || r.Public != "general" || r.Lang != "fr" || r.Joined.Sub(joined) > time.Second {
+			t.Errorf("asked was %+v", r)
+		}
+		c.ends(call.CalledBack, call.ReasonPlace)
+		c.hears(hear("fr/callback.noted", "fr/callback.number.yours", readBack, "fr/callback.noted.place", "fr/callback.noted.sms", "fr/goodbye")...)
+		if q := s.queue("accueil"); q.Waiting != 0 || q.Abandoned != 0 {
+			t.Errorf("then the queue stands %+v", q)
+		}
+		if len(b.invited) != 0 {
+			t.Error("who was promised a callback is not invited to ask for one")
+		}
+	})
+}
+
+func TestASlotIsPromisedWithItsDayAndHour(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		c := s.asking()
+		var said []string
+		s.spoken = func(id, text string) { said = append(said, id+": "+text) }
+		c.types("1")
+		time.Sleep(7 * time.Second)
+		c.types("3")
+		c.ends(call.CalledBack, call.ReasonSlot)
+		if p := b.only(s); p.Kind != callback.Slot || !p.Slot.Equal(b.slots[1]) {
+			t.Errorf("promised was %+v", p)
+		}
+		got := c.names()
+		if !slices.Contains(got, "fr/callback.noted.slot") || slices.Contains(got, "fr/callback.when.zone") {
+			t.Errorf("heard %q", got)
+		}
+		want := []string{
+			"callback.when.slot: key 2 day aujourd'hui clock 11 heures 15",
+			"callback.when.slot: key 3 day demain clock 9 heures 30",
+			"callback.noted.slot: day demain clock 9 heures 30",
+		}
+		if !slices.Equal(said, want) {
+			t.Errorf("said %q\nwant %q", said, want)
+		}
+	})
+}
+
+func TestWhereOnlyThePlaceCanBePromisedNothingIsAsked(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		b.slots = nil
+		c := s.asking()
+		c.types("1")
+		c.ends(call.CalledBack, call.ReasonPlace)
+		if got := c.names(); got[0] != "fr/callback.number.choice/" && got[0] != "fr/callback.noted" {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+func TestWhoGoesBackToWaitingKeepsThePlace(t *testing.T) {
+	for name, keys := range map[string]string{"by the key": "3", "saying nothing": "", "with wrong keys": "777"} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				c := s.asking()
+				later := s.waiting(5 * time.Second)
+				later.hears("fr/queue.joined", "fr/position.1", "fr/queue.noagents")
+				for _, k := range keys {
+					c.types(string(k))
+					time.Sleep(8 * time.Second)
+				}
+				time.Sleep(2 * time.Minute)
+				if got := c.names(); !slices.Contains(got, "fr/callback.back") || slices.Contains(got, "fr/caller.resumed") {
+					t.Errorf("heard %q", got)
+				}
+				if q := s.queue("accueil"); q.Waiting != 2 {
+					t.Errorf("the queue stands %+v", q)
+				}
+				s.signIn("2001")
+				time.Sleep(10 * time.Second)
+				c.leg().is(true, false) // nobody has overtaken
+				if len(later.legs) != 0 {
+					t.Error("the later caller was served first")
+				}
+				if n := len(s.facts.of(call.EventOfferRefused)); n != 1 {
+					t.Errorf("the journal has %d refusals", n)
+				}
+				if len(b.asked) != 0 {
+					t.Error("a promise was made")
+				}
+			})
+		})
+	}
+}
+
+func TestAnAgentWhoIsRungForWhoAsksInsteadStopsRinging(t *testing.T) {
+	play(t, func(s *stage) {
+		s.desk()
+		c := s.caller(general)
+		c.rings["2001"] = after(time.Minute)
+		c.types("1")
+		c.begin(StepGreet, new(Visit))
+		time.Sleep(10 * time.Second)
+		s.signIn("2001")
+		time.Sleep(2 * time.Second)
+		c.types("1")
+		if st := s.state("2001"); st != "available" {
+			t.Errorf("the agent is %s", st)
+		}
+	})
+}
+
+func TestALongWaitIsOfferedACallbackOnEntry(t *testing.T) {
+	for why, words := range map[string]string{"estimate": "fr/callback.offer", "closing": "fr/callback.offer.closing"} {
+		t.Run(why, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				b.offers = why
+				s.busy("2001")
+				before := len(b.offered)
+				c := s.waiting(9 * time.Second)
+				c.hears("fr/queue.joined", "fr/position.1", "fr/wait.under5", words)
+				if len(b.offered) != before+1 || b.offered[before] < time.Minute || b.offered[before] > 20*time.Minute {
+					t.Errorf("the upper bound of the wait was told as %v", b.offered)
+				}
+				offers := s.facts.of(call.EventOffered)
+				if last := offers[len(offers)-1]; last["what"] != "callback" || last["why"] != why {
+					t.Errorf("the journal says %v", last)
+				}
+				c.types("1")
+				time.Sleep(15 * time.Second)
+				c.types("1")
+				time.Sleep(7 * time.Second)
+				c.types("1")
+				c.ends(call.CalledBack, call.ReasonPlace)
+				want := callback.FromQueue
+				if why == "closing" {
+					want = callback.FromClosing
+				}
+				if p := b.only(s); p.Origin != want {
+					t.Errorf("the promise came %s", p.Origin)
+				}
+				if b.requests[0].Wait < time.Minute {
+					t.Errorf("the wait was told as %s", b.requests[0].Wait)
+				}
+			})
+		})
+	}
+}
+
+func TestTheKeyIsToldInEverySecondAnnouncementAtMost(t *testing.T) {
+	for name, test := range map[string]struct{ offers, want string }{
+		"after an offer": {"estimate", "offer - hint - hint"},
+		"without one":    {"", "- hint - hint -"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *stage) {
+				s.desk().offers = test.offers
+				c := s.waiting(10 * time.Second)
+				time.Sleep(2*time.Minute + 5*time.Second)
+				var got []string
+				for _, n := range c.names() {
+					switch {
+					case n == "fr/position.1":
+						got = append(got, "-")
+					case strings.HasPrefix(n, "fr/callback."):
+						got[len(got)-1] = strings.TrimPrefix(n, "fr/callback.")
+					}
+				}
+				if s := strings.Join(got, " "); s != test.want {
+					t.Errorf("the announcements went %q, want %q", s, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWithoutCallbacksEveryKeyTellsTheStanding(t *testing.T) {
+	play(t, func(s *stage) {
+		c := s.waiting(10 * time.Second)
+		c.hears("fr/queue.joined", "fr/position.1", "fr/queue.noagents")
+		c.types("1")
+		c.hears("fr/position.1")
+	})
+}
+
+func TestARefusalIsSaidAndTheCallerWaitsOn(t *testing.T) {
+	for _, why := range []callback.Why{callback.WhyOff, callback.WhyTooMany, callback.WhyFull, callback.WhyAsleep} {
+		t.Run(string(why), func(t *testing.T) {
+			play(t, func(s *stage) {
+				s.desk().why = why
+				c := s.waiting(10 * time.Second)
+				c.hears(c.names()...)
+				c.types("1")
+				time.Sleep(3 * time.Second)
+				c.hears("fr/callback.refused."+string(why), "fr/callback.back")
+				if q := s.queue("accueil"); q.Waiting != 1 || q.Abandoned != 0 {
+					t.Errorf("the queue stands %+v", q)
+				}
+			})
+		})
+	}
+	t.Run("a failure of ours", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			c := s.asking()
+			b.change(func() { b.err = errors.New("the disk is full") })
+			c.types("1")
+			time.Sleep(3 * time.Second)
+			c.hears("fr/callback.failed", "fr/callback.back")
+			c.types("1")
+			time.Sleep(3 * time.Second)
+			c.hears("fr/callback.failed", "fr/callback.back")
+			c.hangsUp()
+			c.ends(call.Abandoned, call.ReasonCallerHungUp)
+		})
+	})
+}
+
+// Whose own number cannot be called is asked for another.
+func TestANumberThatCannotBeCalledIsRefusedAndAnotherAskedFor(t *testing.T) {
+	for from, why := range map[call.Number]string{
+		call.Withheld: "withheld", "17": "emergency", "3939": "short", "+33899000000": "premium", "+442079460000": "foreign", general: "ours",
+	} {
+		t.Run(why, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				c := s.from(from, "1")
+				time.Sleep(10 * time.Second)
+				c.hears(c.names()...)
+				c.types("1")
+				time.Sleep(5 * time.Second)
+				c.hears("fr/callback.refused."+why, "fr/callback.number.type")
+				c.types("0199001122")
+				time.Sleep(15 * time.Second)
+				c.hears("fr/callback.number.typed", "fr/number.digit.01", "fr/number.digit.99", "fr/number.digit.00", "fr/number.digit.11", "fr/number.digit.22", "fr/callback.number.confirm")
+				c.types("1")
+				time.Sleep(6 * time.Second)
+				c.types("1")
+				c.ends(call.CalledBack, call.ReasonPlace)
+				if p := b.only(s); p.Number != "+33199001122" {
+					t.Errorf("promised was %+v", p)
+				}
+				if slices.Contains(c.names(), "fr/callback.noted.sms") {
+					t.Error("a landline gets no SMS")
+				}
+			})
+		})
+	}
+}
+
+func TestANumberIsTypedReadBackAndConfirmed(t *testing.T) {
+	for keys, want := range map[string]struct {
+		number call.Number
+		spoken string
+	}{
+		"0199001122":       {"+33199001122", "01 99 00 11 22"},
+		"0639980002":       {"+33639980002", "06 39 98 00 02"},
+		"06*0199001122":    {"+33199001122", "01 99 00 11 22"}, // * begins anew
+		"0692000001":       {"+262692000001", "06 92 00 00 01"},
+		"0033199001122#":   {"+33199001122", "01 99 00 11 22"},
+		"00687250000#":     {"+687250000", "plus 6 87 25 00 00"},
+		"00687250000":      {"+687250000", "plus 6 87 25 00 00"}, // and a pause
+		"#0199001122":      {"+33199001122", "01 99 00 11 22"},   // # before the first digit is none
+		"00262692000001##": {"+262692000001", "06 92 00 00 01"},
+	} {
+		t.Run(keys, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				c := s.asking()
+				c.types("2")
+				time.Sleep(3 * time.Second)
+				c.hears("fr/callback.number.type")
+				c.types(strings.TrimSuffix(keys, "##"))
+				if strings.HasSuffix(keys, "##") {
+					c.types("#")
+				}
+				time.Sleep(25 * time.Second)
+				var spoken []string
+				for _, n := range c.names() {
+					if at := strings.LastIndex(n, "."); strings.HasPrefix(n, "fr/number.") {
+						spoken = append(spoken, n[at+1:])
+					}
+				}
+				if got := strings.Join(spoken, " "); !strings.HasPrefix(got, want.spoken) {
+					t.Errorf("read back was %q, want %q", got, want.spoken)
+				}
+				c.types("1")
+				time.Sleep(7 * time.Second)
+				c.types("1")
+				c.ends(call.CalledBack, call.ReasonPlace)
+				if p := b.only(s); p.Number != want.number {
+					t.Errorf("promised was %s, want %s", p.Number, want.number)
+				}
+			})
+		})
+	}
+}
+
+func TestAWrongNumberIsTriedThreeTimesThenTheCallerWaitsOn(t *testing.T) {
+	for keys, why := range map[string]string{
+		"12345": "invalid", "0199": "invalid", "3939#": "short", "112#": "emergency", "0899000000": "premium", "00442079460000#": "foreign", "0199003939": "ours",
+		"": "",
+	} {
+		t.Run(keys, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				c := s.asking()
+				c.types("2")
+				said := "callback.refused." + why
+				if keys == "" {
+					said = "menu.noinput"
+				}
+				for range 3 {
+					time.Sleep(3 * time.Second)
+					c.types(keys)
+					time.Sleep(5 * time.Second) // the pause that ends a number
+				}
+				time.Sleep(10 * time.Second)
+				got := strings.Join(c.names(), " ")
+				if n := strings.Count(got, said); n < 2 || !strings.Contains(got, "fr/callback.back") {
+					t.Errorf("heard %s", got)
+				}
+				if s.queue("accueil").Waiting != 1 || len(b.asked) != 0 {
+					t.Error("the caller should wait on, and nothing be promised")
+				}
+			})
+		})
+	}
+}
+
+func TestATypedNumberCanBeCorrectedOrGivenUp(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		c := s.asking()
+		c.types("2")
+		c.types("0199001123")
+		time.Sleep(time.Second)
+		c.types("2") // not that one
+		time.Sleep(time.Second)
+		c.types("0199001122")
+		time.Sleep(time.Second)
+		c.types("1")
+		time.Sleep(time.Second)
+		c.types("1")
+		c.ends(call.CalledBack, call.ReasonPlace)
+		if p := b.only(s); p.Number != "+33199001122" {
+			t.Errorf("promised was %+v", p)
+		}
+		c = s.asking()
+		c.types("2")
+		c.types("0199001123")
+		time.Sleep(time.Second)
+		c.types("3")
+		time.Sleep(time.Second)
+		if got := c.names(); got[len(got)-1] != "fr/callback.back" {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+func TestAnOverseasCallerHearsTheHoursOfTheirOwnClock(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		b.zone = time.FixedZone("Indian/Reunion", 4*3600)
+		var said []string
+		s.spoken = func(id, text string) { said = append(said, text) }
+		c := s.from("+262692000001", "1")
+		time.Sleep(10 * time.Second)
+		c.types("1")
+		time.Sleep(15 * time.Second)
+		c.types("1")
+		time.Sleep(8 * time.Second)
+		got := c.names()
+		if !slices.Contains(got, "fr/number.digit.92") || !slices.Contains(got, "fr/callback.when.zone") {
+			t.Errorf("heard %q", got)
+		}
+		c.types("2")
+		c.ends(call.CalledBack, call.ReasonSlot)
+		if want := []string{"key 2 day aujourd'hui clock 14 heures 15", "key 3 day demain clock 12 heures 30", "day aujourd'hui clock 14 heures 15"}; !slices.Equal(said, want) {
+			t.Errorf("said %q, want %q", said, want)
+		}
+		if !slices.Contains(c.names(), "fr/callback.noted.sms") {
+			t.Error("an overseas mobile is told of its SMS")
+		}
+	})
+}
+
+func TestASlotTakenMeanwhileGivesWayToTheOthers(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		b.taken = 1
+		second := b.slots[1]
+		c := s.asking()
+		c.types("1")
+		time.Sleep(7 * time.Second)
+		c.hears("fr/callback.when.place", "fr/callback.when.slot", "fr/callback.when.slot")
+		c.types("2")
+		time.Sleep(7 * time.Second)
+		c.hears("fr/callback.refused.slot", "fr/callback.when.place", "fr/callback.when.slot")
+		c.types("2")
+		c.ends(call.CalledBack, call.ReasonSlot)
+		if p := b.only(s); !p.Slot.Equal(second) {
+			t.Errorf("promised was %+v", p)
+		}
+	})
+	play(t, func(s *stage) { // whoever is fast takes them all
+		b := s.desk()
+		b.taken, b.place = 9, false
+		b.slots = append(b.slots, b.slots[1].Add(time.Hour), b.slots[1].Add(2*time.Hour))
+		c := s.asking()
+		c.types("1")
+		for range 3 {
+			time.Sleep(time.Second)
+			c.types("1")
+		}
+		time.Sleep(5 * time.Second)
+		if got := c.names(); !slices.Contains(got, "fr/callback.back") || s.queue("accueil").Waiting != 1 {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+func TestASlotThatCannotBeSaidIsNotOffered(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		c := s.asking()
+		s.lose("callback.when.slot")
+		c.types("1")
+		time.Sleep(3 * time.Second)
+		c.types("2")
+		time.Sleep(3 * time.Second)
+		if len(b.asked) != 0 {
+			t.Errorf("promised was what nobody heard: %+v", b.asked)
+		}
+		c.types("1")
+		c.ends(call.CalledBack, call.ReasonPlace)
+	})
+}
+
+func TestOnePersonHasOnePromise(t *testing.T) {
+	t.Run("which is said with its moment, and kept at the key", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			b.live["+33639980001"] = callback.Promise{ID: "P9", Kind: callback.Slot, Slot: b.slots[0], Contact: "call-0"}
+			var said []string
+			s.spoken = func(id, text string) { said = append(said, id+" "+text) }
+			c := s.waiting(10 * time.Second)
+			c.hears(c.names()...)
+			c.types("1")
+			time.Sleep(5 * time.Second)
+			c.hears("fr/callback.already.slot", "fr/callback.already.keep")
+			if want := "callback.already.slot day aujourd'hui clock 11 heures 15"; len(said) != 1 || said[0] != want {
+				t.Errorf("said %q", said)
+			}
+			c.types("1")
+			c.ends(call.CalledBack, call.ReasonSlot)
+			c.hears("fr/goodbye")
+			if len(b.asked) != 1 || len(b.promises) != 0 {
+				t.Errorf("the request should be merged: %+v", b.asked)
+			}
+		})
+	})
+	t.Run("and who does not press waits on", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			b.live["+33639980001"] = callback.Promise{ID: "P9", Kind: callback.Place}
+			c := s.waiting(10 * time.Second)
+			c.hears(c.names()...)
+			c.types("1")
+			time.Sleep(13 * time.Second)
+			c.hears("fr/callback.already.place", "fr/callback.already.keep", "fr/callback.back")
+			if s.queue("accueil").Waiting != 1 || len(b.asked) != 0 {
+				t.Error("the caller should wait on")
+			}
+		})
+	})
+	t.Run("also by the number typed", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			b.live["+33199001122"] = callback.Promise{ID: "P9", Kind: callback.Place}
+			c := s.asking()
+			c.types("2")
+			c.types("0199001122")
+			time.Sleep(time.Second)
+			c.hears("fr/callback.number.type/", "fr/callback.number.typed")
+			c.types("1") // the number is the caller's to know before anything is said of it
+			time.Sleep(3 * time.Second)
+			c.hears("fr/callback.already.place", "fr/callback.already.keep")
+			c.types("1")
+			c.ends(call.CalledBack, call.ReasonPlace)
+		})
+	})
+	t.Run("also when two ask at once", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			c := s.asking()
+			c.types("1")
+			time.Sleep(7 * time.Second)
+			c.hears("fr/callback.when.place", "fr/callback.when.slot", "fr/callback.when.slot")
+			b.change(func() { b.live["+33639980001"] = callback.Promise{ID: "P9", Kind: callback.Place, Contact: "page"} })
+			c.types("2")
+			time.Sleep(3 * time.Second)
+			c.hears("fr/callback.already.place", "fr/callback.already.keep")
+			if len(b.promises) != 0 {
+				t.Error("two promises were made")
+			}
+		})
+	})
+}
+
+func TestAClosedLineOffersACallback(t *testing.T) {
+	closed := []string{"fr/ferme", "fr/ferme-horaires", "fr/autres-moyens"}
+	at := func(t *testing.T, story func(s *stage, b *book)) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			b.place = false
+			time.Sleep(8 * time.Hour)
+			story(s, b)
+		})
+	}
+	t.Run("which is promised", func(t *testing.T) {
+		at(t, func(s *stage, b *book) {
+			c := s.dial(general, "1") // typed for the menu
+			time.Sleep(9 * time.Second)
+			c.hears(hear(closed, "fr/callback.hint")...)
+			c.types("1")
+			time.Sleep(15 * time.Second)
+			c.hears(hear("fr/callback.number.yours", readBack, "fr/callback.number.choice.end")...)
+			c.types("1")
+			time.Sleep(5 * time.Second)
+			c.hears("fr/callback.when.slot", "fr/callback.when.slot")
+			c.types("1")
+			c.ends(call.CalledBack, call.ReasonSlot)
+			if p := b.only(s); p.Origin != callback.FromClosed || b.asked[0].Queue != "accueil" {
+				t.Errorf("promised was %+v, asked %+v", p, b.asked[0])
+			}
+		})
+	})
+	t.Run("at once to who types ahead", func(t *testing.T) {
+		at(t, func(s *stage, _ *book) {
+			c := s.dial(general)
+			time.Sleep(time.Second)
+			c.types("1")
+			time.Sleep(6 * time.Second)
+			c.hears(hear(closed, "fr/callback.number.yours")...)
+		})
+	})
+	t.Run("for the queue of the number dialled", func(t *testing.T) {
+		at(t, func(s *stage, b *book) {
+			s.dial(direct)
+			time.Sleep(time.Second)
+			if b.requests[0].Queue != "titres" {
+				t.Errorf("asked was %+v", b.requests[0])
+			}
+		})
+	})
+	t.Run("which is let be", func(t *testing.T) {
+		at(t, func(s *stage, _ *book) {
+			c := s.dial(general)
+			c.ends(call.Closed, call.ReasonClosedHours)
+			c.hears(hear(closed, "fr/callback.hint", "fr/goodbye")...)
+			if len(s.facts.of(call.EventOffered)) != 1 || len(s.facts.of(call.EventOfferRefused)) != 1 {
+				t.Error("the journal should have the offer and its refusal")
+			}
+		})
+	})
+	t.Run("which is given up later", func(t *testing.T) {
+		at(t, func(s *stage, _ *book) {
+			c := s.dial(general)
+			time.Sleep(7 * time.Second)
+			c.types("1")
+			time.Sleep(time.Second)
+			c.types("3")
+			c.ends(call.Closed, call.ReasonClosedHours)
+			got := c.names()
+			if got[len(got)-1] != "fr/goodbye" || slices.Contains(got, "fr/callback.back") {
+				t.Errorf("heard %q", got)
+			}
+		})
+	})
+	t.Run("to who hides the number too", func(t *testing.T) {
+		at(t, func(s *stage, _ *book) {
+			c := s.from(call.Withheld)
+			time.Sleep(7 * time.Second)
+			c.types("1")
+			time.Sleep(3 * time.Second)
+			c.hears(hear(closed, "fr/callback.hint/", "fr/callback.refused.withheld", "fr/callback.number.type")...)
+		})
+	})
+	for name, change := range map[string]func(b *book){
+		"but not when none can be promised": func(b *book) { b.slots = nil },
+		"but not when they are refused":     func(b *book) { b.why = callback.WhyTooMany },
+		"but not when the book fails":       func(b *book) { b.err = errors.New("the disk is full") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			at(t, func(s *stage, b *book) {
+				b.change(func() { change(b) })
+				c := s.dial(general)
+				c.ends(call.Closed, call.ReasonClosedHours)
+				c.hears(hear(closed, "fr/rappel", "fr/goodbye")...)
+			})
+		})
+	}
+	t.Run("but only says the promise there is", func(t *testing.T) {
+		at(t, func(s *stage, b *book) {
+			b.change(func() { b.live["+33639980001"] = callback.Promise{ID: "P9", Kind: callback.Slot, Slot: b.slots[1]} })
+			c := s.dial(general)
+			c.ends(call.Closed, call.ReasonClosedHours)
+			c.hears(hear(closed, "fr/callback.already.slot", "fr/goodbye")...)
+		})
+	})
+}
+
+func TestAFullQueueOffersACallback(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		s.signIn("2002")
+		s.dial(direct)
+		time.Sleep(15 * time.Second)
+		s.dial(direct)
+		time.Sleep(15 * time.Second)
+		c := s.dial(direct)
+		time.Sleep(11 * time.Second)
+		c.hears("fr/bienvenue", "fr/sature", "fr/ferme-horaires", "fr/autres-moyens", "fr/callback.hint")
+		if r := b.requests[0]; r.Origin != callback.FromSaturated || r.Queue != "titres" || r.Wait < time.Minute || !r.Joined.IsZero() {
+			t.Errorf("asked was %+v", r)
+		}
+		c.types("1")
+		time.Sleep(time.Second)
+		c.types("1")
+		time.Sleep(time.Second)
+		c.types("1")
+		c.ends(call.CalledBack, call.ReasonPlace)
+	})
+}
+
+// Where a caller is who hangs up: what the journal says, and whether they are called back.
+func TestHangingUpOnTheWayToAPromise(t *testing.T) {
+	steps := []struct {
+		keys string
+		wait time.Duration
+	}{{"1", time.Second}, {"1", time.Second}, {"1", time.Second}}
+	for name, test := range map[string]struct {
+		presses int
+		other   string
+		outcome call.Outcome
+		kept    int
+	}{
+		"at the number":      {1, "", call.Abandoned, 0},
+		"at the kind":        {2, "", call.Abandoned, 0},
+		"at the words of it": {3, "", call.CalledBack, 1},
+		"while typing":       {1, "20199", call.Abandoned, 0},
+		"at the number read": {1, "20199001122", call.Abandoned, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				c := s.waiting(10 * time.Second)
+				for _, step := range steps[:test.presses] {
+					c.types(step.keys)
+					time.Sleep(step.wait)
+				}
+				if test.other != "" {
+					c.types(test.other)
+					time.Sleep(time.Second)
+				}
+				c.hangsUp()
+				reason := call.ReasonCallerHungUp
+				if test.kept > 0 {
+					reason = call.ReasonPlace
+				}
+				c.ends(test.outcome, reason)
+				if len(b.promises) != test.kept || len(b.invited) != 1-test.kept {
+					t.Errorf("%d promises, %d invitations", len(b.promises), len(b.invited))
+				}
+				if q := s.queue("accueil"); q.Waiting != 0 {
+					t.Errorf("the queue stands %+v", q)
+				}
+			})
+		})
+	}
+	t.Run("after the offer of a closed line", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			time.Sleep(8 * time.Hour)
+			c := s.dial(general)
+			time.Sleep(7 * time.Second)
+			c.types("1")
+			time.Sleep(time.Second)
+			c.hangsUp()
+			c.ends(call.Closed, call.ReasonCallerHungUp)
+			if len(b.invited)+len(b.asked) != 0 {
+				t.Error("who was not in line is left in peace")
+			}
+		})
+	})
+}
+
+// At each step of the asking: what a caller hears after a restart, and what comes of it.
+func TestAskingIsTakenUpAfterARestart(t *testing.T) {
+	for step, test := range map[string]struct {
+		keys  string
+		hears []string
+		then  string
+	}{
+		StepCallback: {"1", []string{"fr/caller.resumed", "fr/callback.number.yours"}, "11"},
+		StepWhen:     {"11", []string{"fr/caller.resumed", "fr/callback.when.place"}, "1"},
+		StepNoted:    {"111", []string{"fr/caller.resumed", "fr/callback.noted"}, ""},
+	} {
+		t.Run(step, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				c := s.waiting(10 * time.Second)
+				for _, k := range test.keys {
+					c.types(string(k))
+					time.Sleep(time.Second)
+				}
+				if cp, _ := s.saved.of(c.info.ID); cp.Step != step {
+					t.Fatalf("the checkpoint is at %q", cp.Step)
+				}
+				r := s.restart(c)[0]
+				time.Sleep(3 * time.Second)
+				r.hears(test.hears...)
+				for _, k := range test.then {
+					r.types(string(k))
+					time.Sleep(time.Second)
+				}
+				r.ends(call.CalledBack, call.ReasonPlace)
+				if p := b.only(s); p.Joined.IsZero() {
+					t.Errorf("promised was %+v", p)
+				}
+			})
+		})
+	}
+	t.Run("after the promise and before its checkpoint", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			c := s.waiting(10 * time.Second)
+			c.types("1")
+			time.Sleep(time.Second)
+			c.types("1")
+			time.Sleep(time.Second)
+			b.live["+33639980001"] = callback.Promise{ID: "P1", Kind: callback.Place, Contact: c.info.ID}
+			r := s.restart(c)[0]
+			r.ends(call.CalledBack, call.ReasonPlace)
+			if got := r.names(); got[1] != "fr/callback.noted" || slices.Contains(got, "fr/callback.already.place") {
+				t.Errorf("heard %q", got)
+			}
+		})
+	})
+}
+
+func TestWhoSpeaksWithAPersonNeedsNoCallbackAnyMore(t *testing.T) {
+	for name, fails := range map[string]bool{"and is noted so": false, "also when it cannot be noted": true} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				if fails {
+					b.err = errors.New("the disk is full")
+				}
+				s.signIn("2001")
+				c := s.dial(general, "1")
+				time.Sleep(10 * time.Second)
+				c.leg().is(true, false)
+				if len(b.again) != 1 || b.again[0] != "+33639980001" {
+					t.Errorf("told was %v", b.again)
+				}
+			})
+		})
+	}
+}
+
+// Who is cut off while waiting is called back; who hangs up may be told how to be.
+func TestWhoLeavesTheLineIsLookedAfter(t *testing.T) {
+	waits := func(s *stage) *fake { return s.waiting(15 * time.Second) }
+	asks := func(s *stage) *fake { return s.asking() }
+	broken := errors.Join(call.ErrHangup, call.ErrTechnical)
+	for name, test := range map[string]struct {
+		where  func(s *stage) *fake
+		cause  error
+		before func(s *stage, b *book)
+		end    call.End
+		kind   callback.Kind // of the promise, "" for none
+		invite bool
+	}{
+		"cut off":                  {waits, call.ErrCutOff, nil, call.End{Outcome: call.Abandoned, Reason: call.ReasonCutOff}, callback.Place, false},
+		"cut off while asking":     {asks, call.ErrCutOff, nil, call.End{Outcome: call.Abandoned, Reason: call.ReasonCutOff}, callback.Place, false},
+		"the exchange died":        {waits, broken, nil, call.End{Outcome: call.Abandoned, Reason: call.ReasonExchange}, callback.Place, false},
+		"cut off, no place":        {waits, call.ErrCutOff, func(_ *stage, b *book) { b.place = false }, call.End{Outcome: call.Abandoned, Reason: call.ReasonCutOff}, callback.Slot, false},
+		"cut off, slot just taken": {waits, call.ErrCutOff, func(_ *stage, b *book) { b.place, b.taken = false, 1 }, call.End{Outcome: call.Abandoned, Reason: call.ReasonCutOff}, callback.Slot, false},
+		"cut off, not to be":       {waits, call.ErrCutOff, func(s *stage, _ *book) { s.def.Load().Callback.CutOff = false }, call.End{Outcome: call.Abandoned, Reason: call.ReasonCutOff}, "", false},
+		"cut off, refused":         {waits, call.ErrCutOff, func(_ *stage, b *book) { b.why = callback.WhyForeign }, call.End{Outcome: call.Abandoned, Reason: call.ReasonCutOff}, "", false},
+		"hung up":                  {waits, call.ErrHangup, nil, call.End{Outcome: call.Abandoned, Reason: call.ReasonCallerHungUp}, "", true},
+		"hung up, not to be told":  {waits, call.ErrHangup, func(s *stage, _ *book) { s.def.Load().Callback.InviteAbandoned = false }, call.End{Outcome: call.Abandoned, Reason: call.ReasonCallerHungUp}, "", false},
+		"hung up at once":          {func(s *stage) *fake { return s.waiting(5 * time.Second) }, call.ErrHangup, nil, call.End{Outcome: call.Abandoned, Reason: call.ReasonCallerHungUp}, "", false},
+		"cut off in the menu":      {func(s *stage) *fake { c := s.dial(general); time.Sleep(time.Second); return c }, call.ErrCutOff, nil, call.End{Outcome: call.LeftIVR, Reason: call.ReasonCutOff}, "", false},
+		"cut off in conversation":  {func(s *stage) *fake { return s.busy("2001") }, call.ErrCutOff, nil, call.End{Outcome: call.Answered, Reason: call.ReasonCutOff}, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *stage) {
+				b := s.desk()
+				c := test.where(s)
+				if test.before != nil {
+					b.change(func() { test.before(s, b) })
+				}
+				c.leaves(test.cause)
+				c.ends(test.end.Outcome, test.end.Reason)
+				if test.invite != (len(b.invited) == 1) {
+					t.Errorf("invited were %+v", b.invited)
+				}
+				if test.kind == "" {
+					if len(b.promises) != 0 {
+						t.Errorf("promised was %+v", b.promises)
+					}
+					return
+				}
+				if p := b.only(s); p.Kind != test.kind || p.Origin != callback.FromCutOff || p.Joined.IsZero() || p.Contact != c.info.ID {
+					t.Errorf("promised was %+v", p)
+				}
+			})
+		})
+	}
+	t.Run("cut off with a number chosen", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			c := s.asking()
+			c.types("20199001122")
+			time.Sleep(time.Second)
+			c.types("1")
+			time.Sleep(time.Second)
+			c.leaves(call.ErrCutOff)
+			if p := b.only(s); p.Number != "+33199001122" {
+				t.Errorf("promised was %+v", p)
+			}
+		})
+	})
+	t.Run("cut off with a promise", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			b.live["+33639980001"] = callback.Promise{ID: "P9", Kind: callback.Place}
+			s.waiting(15 * time.Second).leaves(call.ErrCutOff)
+			if len(b.asked) != 0 {
+				t.Errorf("asked was %+v", b.asked)
+			}
+		})
+	})
+	t.Run("left in place by the controller", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			s.restart(s.waiting(15 * time.Second))
+			if len(b.asked)+len(b.invited) != 0 {
+				t.Error("the caller waits on and was looked after")
+			}
+		})
+	})
+	t.Run("cut off while no controller was there", func(t *testing.T) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			v := &Visit{Lang: "fr", Queue: "accueil", Joined: time.Now().Add(-time.Minute)} // as read from a checkpoint
+			s.journey.LeftWaiting(context.Background(), call.Info{ID: "call-9", From: "+33639980009", To: general}, v, call.ErrTechnical)
+			if p := b.only(s); p.Number != "+33639980009" || p.Kind != callback.Place {
+				t.Errorf("promised was %+v", p)
+			}
+		})
+	})
+}
+
+func TestNumbersAreReadByPairs(t *testing.T) {
+	for number, want := range map[call.Number]string{
+		"+33199003939":  "digit.01 digit.99 digit.00 digit.39 digit.39",
+		"+262692000001": "digit.06 digit.92 digit.00 digit.00 digit.01",
+		"+687250000":    "plus single.6 digit.87 digit.25 digit.00 digit.00",
+		"+442079460000": "plus digit.44 digit.20 digit.79 digit.46 digit.00 digit.00",
+		"3939":          "digit.39 digit.39",
+		"118218":        "single.1 digit.18 single.2 digit.18",
+		call.Withheld:   "",
+	} {
+		if got := strings.ReplaceAll(strings.Join(NumberPrompts(number), " "), "number.", ""); got != want {
+			t.Errorf("%s: %s, want %s", number.Masked(), got, want)
+		}
+	}
+}
+
+// from is a call of somebody else's number.
+func (s *stage) from(number call.Number, keys ...string) *fake {
+	c := s.caller(general)
+	c.info.From = number
+	c.types(strings.Join(keys, ""))
+	c.begin(StepGreet, new(Visit))
+	synctest.Wait()
+	return c
+}
