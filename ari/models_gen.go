@@ -210,6 +210,35 @@ func (e *ChannelStateChange) appendIDs(ids []string) []string {
 	return ids
 }
 
+// ChannelTalkingStarted says that sound comes from the far end, where TALK_DETECT is set on the channel.
+type ChannelTalkingStarted struct {
+	Header
+	Channel Channel `json:"channel"`
+}
+
+// IDs gives the channels, bridges and playbacks the event is about.
+func (e *ChannelTalkingStarted) IDs() []string { return e.appendIDs(nil) }
+
+func (e *ChannelTalkingStarted) appendIDs(ids []string) []string {
+	ids = e.Channel.appendIDs(ids)
+	return ids
+}
+
+// ChannelTalkingFinished says that it is silent; Duration (ms) goes from ChannelTalkingStarted to now, the silence that TALK_DETECT waits for included.
+type ChannelTalkingFinished struct {
+	Header
+	Channel  Channel `json:"channel"`
+	Duration int     `json:"duration"`
+}
+
+// IDs gives the channels, bridges and playbacks the event is about.
+func (e *ChannelTalkingFinished) IDs() []string { return e.appendIDs(nil) }
+
+func (e *ChannelTalkingFinished) appendIDs(ids []string) []string {
+	ids = e.Channel.appendIDs(ids)
+	return ids
+}
+
 // ChannelHold says that the far end put the call on hold.
 type ChannelHold struct {
 	Header
@@ -657,6 +686,10 @@ func newEvent(kind string) Event {
 		return new(ChannelDtmfReceived)
 	case "ChannelStateChange":
 		return new(ChannelStateChange)
+	case "ChannelTalkingStarted":
+		return new(ChannelTalkingStarted)
+	case "ChannelTalkingFinished":
+		return new(ChannelTalkingFinished)
 	case "ChannelHold":
 		return new(ChannelHold)
 	case "ChannelUnhold":
@@ -713,8 +746,6 @@ var unused = map[string]bool{
 	"ChannelUserevent":         true,
 	"ChannelVarset":            true,
 	"ChannelToneDetected":      true,
-	"ChannelTalkingStarted":    true,
-	"ChannelTalkingFinished":   true,
 	"TextMessageReceived":      true,
 	"ChannelConnectedLine":     true,
 	"RESTResponse":             true,

@@ -164,7 +164,7 @@ var modules = strings.Fields(`
 	res_http_websocket res_websocket_client res_stasis res_stasis_answer res_stasis_playback res_stasis_recording res_stasis_snoop res_stasis_device_state
 	res_ari res_ari_model res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels res_ari_device_states
 	res_ari_endpoints res_ari_events res_ari_playbacks res_ari_recordings res_ari_sounds
-	app_stasis app_playback app_exec pbx_config func_logic func_timeout func_strings func_callerid func_channel
+	app_stasis app_playback app_exec pbx_config func_logic func_timeout func_strings func_callerid func_channel func_talkdetect
 `)
 
 // ModuleList is what modules.conf loads: what is needed and this Asterisk has.
@@ -179,7 +179,7 @@ func (c Config) ModuleList() []string {
 }
 
 // unused are files that Asterisk complains about when it does not find them.
-var unused = strings.Fields(`acl.conf ccss.conf features.conf indications.conf manager.conf pjproject.conf udptl.conf
+var unused = strings.Fields(`acl.conf ccss.conf features.conf manager.conf pjproject.conf udptl.conf
 	websocket_client.conf res_stun_monitor.conf`)
 
 // Render writes Asterisk's configuration below Dir. Files that hold secrets are 0600.

@@ -1,7 +1,8 @@
 // Package phone is call.Call on top of the Asterisk REST Interface: it takes calls as
-// they come in, finds them again after a restart, and gives agents' phones their accounts.
+// they come in, places those we make (PlaceCall), finds both again after a restart, and gives
+// agents' phones their accounts.
 //
-// Exchange owns the connection to one Asterisk. Each caller is a line with two
+// Exchange owns the connection to one Asterisk. Each call is a line with two
 // goroutines: one follows the events of the caller's channel and of the agents' legs, the
 // other drives the journey. If the socket drops, the lines stay: commands wait for the
 // connection, and after each connect a line reads its channel again before it goes on.
@@ -164,6 +165,10 @@ func (x *Exchange) unclaimed(ctx context.Context, e ari.Event) {
 		if x.line(ch.ID) == nil { // recovery may have found it first
 			x.begin(infoOf(ch, start.Args[1:]))
 		}
+	case "out": // answered in the moment it was given up
+		if x.line(ch.ID) == nil {
+			x.spawn(func() { x.hangup(ctx, ch.ID) })
+		}
 	case "code":
 		x.spawn(func() { x.code(ctx, ch, arg(start.Args, 1), call.AgentID(arg(start.Args, 2))) })
 	case "consult":
@@ -189,17 +194,20 @@ func (x *Exchange) start(l *line, cp *call.Checkpoint) <-chan struct{} {
 	x.lines[l.id] = l
 	x.work.Go(l.follow)
 	x.work.Go(func() {
-		defer func() {
-			settle()
-			x.mu.Lock()
-			delete(x.lines, l.id)
-			x.mu.Unlock()
-			l.cancel(call.ErrDetach)
-			l.mail.Close()
-		}()
+		defer x.forget(l)
+		defer settle()
 		x.Drive(l.ctx, l, cp, settle)
 	})
 	return settled
+}
+
+// forget takes a line whose call is over, or left in place, off the list.
+func (x *Exchange) forget(l *line) {
+	x.mu.Lock()
+	delete(x.lines, l.id)
+	x.mu.Unlock()
+	l.cancel(call.ErrDetach)
+	l.mail.Close()
 }
 
 func (x *Exchange) spawn(f func()) {

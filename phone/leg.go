@@ -46,6 +46,7 @@ type leg struct {
 	gone    chan struct{} // closed when the agent's channel has ended
 	ended   bool
 	bridged bool
+	rings   bool            // the agent hears a phone ring
 	over    bool            // the conversation has ended
 	moving  <-chan struct{} // closed when the transfer under way is decided; nil: none
 	settle  func()          // ends the consultation a transfer came from, once the journey knows of it
@@ -75,17 +76,22 @@ func (l *line) hasLeg(channel string) bool { return l.leg(channel) != nil }
 // Ring implements call.Call.
 func (l *line) Ring(ctx context.Context, r call.Ring) (call.AgentLeg, error) {
 	g := l.newLeg(newLegID(), r.Agent)
+	o := ari.Originate{
+		ID: g.channel, Endpoint: "PJSIP/" + string(r.Agent), Args: "agent",
+		CallerID: callerID(r), Timeout: r.Timeout + 5*time.Second, Originator: l.id,
+		Variables: transfersAskUs,
+	}
+	if !l.onLine() { // there is no channel of the citizen yet
+		o.Originator, o.Formats = "", outFormats
+	}
 	err := l.do(ctx, func(ctx context.Context) error {
-		_, err := l.x.ari.Originate(ctx, ari.Originate{
-			ID: g.channel, Endpoint: "PJSIP/" + string(r.Agent), Args: "agent",
-			CallerID: callerID(r), Timeout: r.Timeout + 5*time.Second, Originator: l.id,
-			Variables: transfersAskUs,
-		})
+		_, err := l.x.ari.Originate(context.WithoutCancel(ctx), o) // not taken back half-way: the phone might ring
 		return err
 	})
 	if err != nil {
 		g.forget()
-		if l.ctx.Err() != nil || errors.Is(err, ari.ErrUnavailable) {
+		if ctx.Err() != nil || errors.Is(err, ari.ErrUnavailable) {
+			g.Release(ctx) // it may ring all the same
 			return nil, fmt.Errorf("ring agent %s: %w", r.Agent, err)
 		}
 		return nil, &call.RingError{Agent: r.Agent, Result: call.Unreachable} // no phone registered
@@ -131,23 +137,28 @@ func ringResult(cause int) call.RingResult {
 	}
 }
 
-// ResumeLeg implements call.Call.
+// ResumeLeg implements call.Call. A leg whose conversation had not begun is found too:
+// Bridge then puts them together.
 func (l *line) ResumeLeg(ctx context.Context, st call.LegState) (call.AgentLeg, bool) {
 	g := l.newLeg(st.Channel, st.Agent)
 	g.bridge = st.Bridge
-	var b ari.Bridge
+	if st.Bridge == "" {
+		g.bridge = talkPrefix + l.id
+	}
+	var ch ari.Channel
 	err := l.do(ctx, func(ctx context.Context) (err error) {
-		if _, err = l.x.ari.Channel(ctx, st.Channel); err == nil {
-			b, err = l.x.ari.Bridge(ctx, st.Bridge)
-		}
+		ch, err = l.x.ari.Channel(ctx, st.Channel)
 		return err
 	})
-	if err != nil {
+	if err != nil || ch.State != "Up" {
 		g.forget()
 		return nil, false
 	}
 	g.answer()
-	l.log.Info("a conversation goes on", "agent", st.Agent, "channels", len(b.Channels))
+	g.mu.Lock()
+	g.rings = true // it may: the controller before let it
+	g.mu.Unlock()
+	l.log.Info("an agent's leg is taken up", "agent", st.Agent)
 	return g, true
 }
 
@@ -206,10 +217,40 @@ func (g *leg) State() call.LegState {
 // errAgentGone says that the agent hung up while being told about the call.
 var errAgentGone = errors.New("the agent hung up")
 
+// Gone is closed when the present agent's channel has ended without our doing: the agent hung
+// up, or the line to them broke.
+func (g *leg) Gone() <-chan struct{} { return g.ending() }
+
+// Ringback lets the agent hear a phone ring, the tone of the network, until it is told off,
+// something is whispered or Bridge puts them together. It returns at once. An agent who has
+// hung up is no failure.
+func (g *leg) Ringback(ctx context.Context, on bool) error {
+	g.mu.Lock()
+	same := g.rings == on
+	g.rings = on
+	id := g.channel
+	g.mu.Unlock()
+	if same {
+		return nil
+	}
+	command := g.l.x.ari.StopRing
+	if on {
+		command = g.l.x.ari.Ring
+	}
+	err := g.l.do(ctx, func(ctx context.Context) error { return command(ctx, id) })
+	if err == nil || errors.Is(err, ari.ErrNotFound) {
+		return nil
+	}
+	return fmt.Errorf("let an agent hear a phone ring: %w", err)
+}
+
 // Whisper implements call.AgentLeg.
 func (g *leg) Whisper(ctx context.Context, sounds ...call.Sound) error {
 	if len(sounds) == 0 {
 		return nil
+	}
+	if err := g.Ringback(ctx, false); err != nil {
+		return err
 	}
 	p, err := g.l.play(ctx, g.id(), sounds, nil)
 	if err != nil {
@@ -309,6 +350,9 @@ func (g *leg) join(ctx context.Context) error {
 		return nil
 	}
 	if err := g.l.quiet(ctx); err != nil {
+		return err
+	}
+	if err := g.Ringback(ctx, false); err != nil {
 		return err
 	}
 	err := g.l.do(ctx, func(ctx context.Context) error {

@@ -13,7 +13,8 @@ import (
 	"decroche/call"
 )
 
-// line is one caller in Asterisk: it implements call.Call.
+// line is one call in Asterisk: it implements call.Call, and call.Outgoing of a call that we
+// place.
 type line struct {
 	x    *Exchange
 	id   string
@@ -23,6 +24,11 @@ type line struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+
+	dialling *dialling // of a call that this process places; nil: somebody is on the line
+
+	noises    chan noise // what the far end is heard to do, while listening
+	listening atomic.Bool
 
 	digits chan call.Digit
 	unread []call.Digit // given back; owned by the driving goroutine
@@ -34,6 +40,7 @@ type line struct {
 	seq   int
 	held  bool
 	news  *playback // the announcement under way
+	left  error     // why the far end has gone, once it is told
 }
 
 // typeAhead is how many digits are kept; more than anybody types before a question.
@@ -43,7 +50,7 @@ func (x *Exchange) newLine(info call.Info) *line {
 	id := string(info.ID)
 	l := &line{
 		x: x, id: id, info: info, log: x.Log.With("call", id), mail: x.ari.Open(id),
-		digits: make(chan call.Digit, typeAhead), plays: map[string]*playback{}, legs: map[string]*leg{},
+		digits: make(chan call.Digit, typeAhead), noises: make(chan noise, typeAhead), plays: map[string]*playback{}, legs: map[string]*leg{},
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	return l
@@ -74,6 +81,10 @@ func (l *line) take(e ari.Event) {
 				l.log.Warn("a caller typed more digits than are kept")
 			}
 		}
+	case *ari.ChannelHangupRequest:
+		if e.Channel.ID == l.id {
+			l.leaves(leftBecause(e.Cause, e.Soft))
+		}
 	case *ari.StasisEnd:
 		l.gone(e.Channel.ID, 0)
 	case *ari.ChannelDestroyed:
@@ -88,9 +99,15 @@ func (l *line) take(e ari.Event) {
 			l.finish(p)
 		}
 	case *ari.StasisStart:
-		if g := l.leg(e.Channel.ID); g != nil {
+		if e.Channel.ID == l.id && l.dialling != nil {
+			l.dialling.answer()
+		} else if g := l.leg(e.Channel.ID); g != nil {
 			g.answer()
 		}
+	case *ari.ChannelTalkingStarted:
+		l.heard(e.Channel.ID, noise{at: time.Now()})
+	case *ari.ChannelTalkingFinished:
+		l.heard(e.Channel.ID, noise{at: time.Now(), over: true, length: time.Duration(e.Duration)*time.Millisecond - answerSilence})
 	case *ari.ChannelHold:
 		l.talkEvent(e.Channel.ID, call.EventHold)
 	case *ari.ChannelUnhold:
@@ -129,7 +146,14 @@ func (l *line) unheard(media string) {
 // gone ends what the channel carried: the call, or an agent's leg.
 func (l *line) gone(channel string, cause int) {
 	if channel == l.id {
-		l.cancel(call.ErrHangup)
+		if l.dialling != nil && l.dialling.end(cause) {
+			return // it has rung in vain
+		}
+		if cause != 0 {
+			l.leaves(leftBecause(cause, false))
+		}
+		l.leaves(call.ErrHangup)
+		l.cancel(l.why())
 		return
 	}
 	if g := l.leg(channel); g != nil {
@@ -137,15 +161,32 @@ func (l *line) gone(channel string, cause int) {
 	}
 }
 
+// leaves notes why the far end has gone. What was told first counts.
+func (l *line) leaves(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left == nil {
+		l.left = why
+	}
+}
+
+func (l *line) why() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.left
+}
+
 // errExchangeLost ends the calls of an Asterisk that has died.
-var errExchangeLost = fmt.Errorf("%w with the exchange: %w", call.ErrHangup, call.ErrTechnical)
+var errExchangeLost = fmt.Errorf("%w with the exchange: %w", call.ErrCutOff, call.ErrTechnical)
 
 // resync reads again what events may have told while nobody listened.
 func (l *line) resync() {
 	l.x.waitUp(l.ctx)
 	ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
 	defer cancel()
-	if _, err := l.x.ari.Channel(ctx, l.id); errors.Is(err, ari.ErrNotFound) {
+	if !l.onLine() {
+		l.resyncDial(ctx)
+	} else if _, err := l.x.ari.Channel(ctx, l.id); errors.Is(err, ari.ErrNotFound) {
 		l.cancel(fmt.Errorf("%w while the exchange was out of reach", call.ErrHangup))
 		return
 	}
@@ -389,6 +430,9 @@ func (l *line) hush(ctx context.Context) error {
 
 // Hangup implements call.Call.
 func (l *line) Hangup(ctx context.Context) error {
+	if l.dialling != nil && !l.dialling.live() {
+		return nil // nobody was rung, or it has rung in vain
+	}
 	err := l.x.ari.Hangup(ctx, l.id, ari.ReasonNormal)
 	if errors.Is(err, ari.ErrNotFound) {
 		return nil
@@ -410,14 +454,25 @@ func (l *line) do(ctx context.Context, command func(context.Context) error) erro
 		return nil
 	case context.Cause(ctx) != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, ari.ErrNotFound):
+	case errors.Is(err, ari.ErrNotFound) && l.onLine():
 		if _, lost := l.x.ari.Channel(ctx, l.id); errors.Is(lost, ari.ErrNotFound) {
 			l.x.waitUp(ctx) // an Asterisk that has started anew knows nobody: up tells the calls so
-			l.cancel(call.ErrHangup)
+			l.awaitEnd()
 			return context.Cause(l.ctx)
 		}
 	}
 	return fmt.Errorf("%w: %w", call.ErrTechnical, err)
+}
+
+// awaitEnd gives the news of a hang-up its time, for it says why, and then does without.
+func (l *line) awaitEnd() {
+	patience := time.NewTimer(hangupFollows)
+	defer patience.Stop()
+	select {
+	case <-l.ctx.Done():
+	case <-patience.C:
+		l.cancel(call.ErrHangup)
+	}
 }
 
 // playback is a list of sounds that Asterisk plays. The line's lock guards left and ended.

@@ -17,7 +17,9 @@ const recoveryPatience = 3 * time.Second
 
 // recover compares the checkpoints with Asterisk's channels. Both: the call goes on.
 // Checkpoint only: the caller left meanwhile. Channel only: it begins. What is left of
-// agents' phones is for nobody and hung up. Later connects have no checkpoints to look at:
+// agents' phones is for nobody and hung up, and so is what we have placed: a citizen's phone
+// that still rings is given up, with its checkpoint, and one that has answered goes on if it
+// has a checkpoint. Later connects have no checkpoints to look at:
 // the calls of this process have their lines, which read their channels again by themselves.
 func (x *Exchange) recover(ctx context.Context) error {
 	var open []call.Checkpoint
@@ -54,6 +56,8 @@ func (x *Exchange) recover(ctx context.Context) error {
 		inApp := ch.Dialplan.AppName == "Stasis"
 		switch {
 		case x.line(ch.ID) != nil || x.legInUse(ch.ID) || kept[ch.ID]:
+		case strings.HasPrefix(ch.ID, outPrefix): // a citizen who is rung by nobody
+			x.hangup(ctx, ch.ID)
 		case strings.HasPrefix(ch.Name, "PJSIP/trunk-"):
 			if inApp {
 				x.begin(x.infoOfOrphan(ctx, ch))
@@ -79,7 +83,7 @@ func (x *Exchange) recover(ctx context.Context) error {
 func (x *Exchange) takeUp(ctx context.Context, open []call.Checkpoint, pending map[string]*line, channels []ari.Channel) (kept map[string]bool, resumed, gone int) {
 	there := make(map[string]bool, len(channels))
 	for _, ch := range channels {
-		there[ch.ID] = true
+		there[ch.ID] = ch.State == "Up" || !strings.HasPrefix(ch.ID, outPrefix)
 	}
 	kept = map[string]bool{}
 	patience, cancel := context.WithTimeout(ctx, recoveryPatience)
@@ -97,6 +101,9 @@ func (x *Exchange) takeUp(ctx context.Context, open []call.Checkpoint, pending m
 			}
 			resumed++
 		default:
+			if _, rings := there[l.id]; rings {
+				x.hangup(ctx, l.id)
+			}
 			l.mail.Close()
 			x.Gone(ctx, cp)
 			gone++

@@ -18,7 +18,7 @@ type Ended string
 const (
 	EndedUs   Ended = "us"   // Hangup, Close
 	EndedThem Ended = "them" // a BYE came
-	EndedLost Ended = "lost" // Vanish
+	EndedLost Ended = "lost" // Call.Vanish, Phone.Vanish
 )
 
 // Call is a call that is up, or was.
@@ -147,11 +147,25 @@ func (c *Call) end(by Ended) {
 }
 
 // Hangup ends the call. Ending a call that is over does nothing.
-func (c *Call) Hangup(ctx context.Context) error {
+func (c *Call) Hangup(ctx context.Context) error { return c.hangup(ctx, "") }
+
+// HangupBecause is Hangup with a Q.850 cause in a Reason header (RFC 3326), as networks send
+// it: 16 normal, 27 out of order, 38 network out of order, 41 temporary failure.
+func (c *Call) HangupBecause(ctx context.Context, cause int) error {
+	return c.hangup(ctx, fmt.Sprintf("Q.850;cause=%d", cause))
+}
+
+// Vanish ends this call alone without a word: no BYE, no sound any more.
+func (c *Call) Vanish() { c.end(EndedLost) }
+
+func (c *Call) hangup(ctx context.Context, reason string) error {
 	if !c.claim(EndedUs) {
 		return nil
 	}
 	req := c.dlg.request(sip.BYE, 0)
+	if reason != "" {
+		req.AppendHeader(sip.NewHeader("Reason", reason))
+	}
 	res, err := c.phone.exchange(ctx, req, nil)
 	c.end(EndedUs)
 	if err != nil {

@@ -220,6 +220,8 @@ func (r *Ringing) carryOut(d decision, tx sip.ServerTransaction) (done bool) {
 
 func reasonOf(code int) string {
 	switch code {
+	case 404:
+		return "Not Found"
 	case 480:
 		return "Temporarily Unavailable"
 	case 486:
