@@ -29,4 +29,8 @@ func keepsThePromises(t *testing.T, e storetest.Engine) {
 		t.Parallel()
 		killedWhileItWrites(t, e)
 	})
+	t.Run("a process killed while it promises keeps what it said, and nothing by halves", func(t *testing.T) {
+		t.Parallel()
+		killedWhileItPromises(t, e)
+	})
 }

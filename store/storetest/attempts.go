@@ -78,7 +78,7 @@ func takesFromMany(t *testing.T, e Engine) {
 	ctx := t.Context()
 	db := Open(t, e.URL(t))
 	rng := rand.New(rand.NewPCG(1, 2))
-	const n = 700
+	const n = 480
 	var wg sync.WaitGroup
 	var all []callback.Promise
 	for i := range n {
@@ -87,7 +87,7 @@ func takesFromMany(t *testing.T, e Engine) {
 		p.Queue = []string{"passeports", "titres"}[rng.IntN(2)*rng.IntN(2)]
 		all = append(all, p)
 	}
-	for chunk := range slices.Chunk(all, n/7) {
+	for chunk := range slices.Chunk(all, n/6) {
 		wg.Go(func() {
 			for _, p := range chunk {
 				if _, _, err := db.Promises().Ask(ctx, p, callback.Bounds{}, callback.Change{}); err != nil {
@@ -118,7 +118,7 @@ func takesFromMany(t *testing.T, e Engine) {
 		}
 		got = append(got, some...)
 	}
-	if len(want) < 500 || numbers(got) != numbers(want) {
+	if len(want) < 350 || numbers(got) != numbers(want) {
 		t.Errorf("%d were taken and %d are due; the order is %s, want %s", len(got), len(want), numbers(got), numbers(want))
 	}
 }
@@ -301,13 +301,13 @@ func randomDay(t *testing.T, e Engine) {
 	db := Open(t, e.URL(t))
 	epoch := get(db.AcquireEpoch(ctx, "n"))(t)
 	const bound = 3
-	for round := range 6 {
+	for round := range 4 {
 		var wg sync.WaitGroup
 		for g := range 4 {
 			wg.Go(func() {
 				rng := rand.New(rand.NewPCG(uint64(round), uint64(g)))
-				for i := range 20 {
-					if err := randomStep(t, db, rng, epoch, (round*4+g)*20+i, bound); err != nil {
+				for i := range 16 {
+					if err := randomStep(t, db, rng, epoch, (round*4+g)*16+i, bound); err != nil {
 						t.Error(err)
 					}
 				}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -318,6 +319,41 @@ func concurrentChanges(t *testing.T, e Engine) {
 		if p.Tries != 10 || p.Version != 11 || !p.Slot.Equal(slotPromise(1+i, i).Slot) {
 			t.Errorf("after ten changes each: %+v", p)
 		}
+	}
+	slotsAreTrue(t, db)
+}
+
+func lockedPromise(t *testing.T, e Engine) {
+	url := e.URL(t)
+	db := Open(t, url)
+	unlock := e.Lock(t, url)
+	defer unlock()
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, made, err := db.Promises().Ask(short, slotPromise(1, 0), callback.Bounds{}, callback.Change{}); err == nil || made {
+		t.Errorf("a promise is said to be kept in a locked database: %v", err)
+	} else if strings.Contains(err.Error(), "39980001") {
+		t.Errorf("the error has the number: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, made, err := db.Promises().Ask(t.Context(), slotPromise(2, 0), callback.Bounds{Slot: 1},
+			callback.Change{Send: []sms.Message{text("two", citizen(2))}})
+		if err == nil && !made {
+			err = errors.New("it is said to be there already")
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Errorf("a promise is said to be kept in a locked database: %v", err)
+		done <- err
+	case <-time.After(1200 * time.Millisecond): // longer than one try waits for the lock
+	}
+	unlock()
+	must(t, <-done)
+	if all := get(db.Promises().Promises(t.Context(), callback.Filter{}))(t); len(all) != 1 || all[0].ID != slotPromise(2, 0).ID {
+		t.Errorf("%d promises are kept, want the one that waited", len(all))
 	}
 	slotsAreTrue(t, db)
 }

@@ -41,7 +41,7 @@ func OnPostgres(s *Server) Engine {
 		Name: "PostgreSQL",
 		URL:  func(t testing.TB) string { return s.Database(t) },
 		Lock: func(t testing.TB, dsn string) func() {
-			return lock(t, "pgx", dsn, "BEGIN", "LOCK TABLE journal, epochs, checkpoints, messages, blobs IN ACCESS EXCLUSIVE MODE")
+			return lock(t, "pgx", dsn, "BEGIN", "LOCK TABLE journal, epochs, checkpoints, messages, blobs, promises, sms IN ACCESS EXCLUSIVE MODE")
 		},
 	}
 }
@@ -123,6 +123,7 @@ func Run(t *testing.T, e Engine) {
 		{"a slot is given as often as it may be", slotBound},
 		{"a promise changes with its messages or not at all", changePromise},
 		{"changes of one promise follow each other", concurrentChanges},
+		{"a promise waits for a locked database, and is kept once or not at all", lockedPromise},
 		{"promises are listed and counted", listsPromises},
 		{"what is due is taken in the order of the line", takesDue},
 		{"what is due is taken in the order of the line when much is", takesFromMany},
