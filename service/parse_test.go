@@ -224,6 +224,8 @@ func FuzzParseNeverPanicsAndPlacesItsProblemsInTheFile(f *testing.F) {
 	f.Add(string(source))
 	f.Add(small)
 	f.Add("a: {b: [c, {d: &e f}]}\n? x\n: !!y z\n")
+	f.Add(" \r\r0")
+	f.Add(small + "callback: {retry: [10m], off_peak: {publics: [deaf]}}\nlinks: {l: {url: 'https://a.example', prompts: [x]}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 20_000 {
 			return
@@ -233,7 +235,7 @@ func FuzzParseNeverPanicsAndPlacesItsProblemsInTheFile(f *testing.F) {
 		if (err == nil) != (d != nil) || err != nil && (!errors.As(err, &problems) || len(problems) == 0) {
 			t.Fatalf("%v, %v", d, err)
 		}
-		lines := strings.Count(text, "\n") + 2
+		lines := strings.Count(text, "\n") + strings.Count(text, "\r") + 2 // YAML ends a line with either
 		for _, p := range problems {
 			if p.Line < 0 || p.Line > lines || p.What == "" {
 				t.Fatalf("a problem outside the file of %d lines: %v", lines, p)
