@@ -316,7 +316,7 @@ func (v *visit) sendCode(b booking) bool {
 	r := v.request(b)
 	m := sms.Message{
 		Key: "code:" + rand.Text(), To: b.Number, Lang: r.Lang, Purpose: sms.Code, Contact: r.Contact,
-		Text: text.Get(v.Lang, "smsreply.code", "code", code, "service", v.Service(), "minutes", int(CodeLife/time.Minute)),
+		Text: callback.Plain(text.Get(v.Lang, "smsreply.code", "code", code, "service", v.Service(), "minutes", int(CodeLife/time.Minute))),
 		// State and times as the outbox wants them of a message that is to leave at once.
 		State: sms.Queued, Created: v.now, NextAt: v.now, Expires: v.now.Add(CodeLife),
 	}

@@ -62,6 +62,8 @@ type Server struct {
 	// Proxies are the reverse proxies whose X-Forwarded-For is believed: without them limits are
 	// counted on the address that connects.
 	Proxies []netip.Prefix
+
+	clock func() time.Time // nil: time.Now; the browser's tests have an hour of their own
 }
 
 // maxBody is more than any form of ours holds.

@@ -23,7 +23,7 @@ import (
 // Signer makes the links that are sent to citizens, and tells whether one that comes back is ours.
 //
 // A link to a promise holds the promise's id (50 bits), the last day it serves (14 bits,
-// counted from 2024-01-01 UTC) and 80 bits of an HMAC-SHA256 over both and the purpose, written
+// counted from 2000-01-01 UTC) and 80 bits of an HMAC-SHA256 over both and the purpose, written
 // in 25 letters and digits: it has no sign that a telephone would leave out of a link, and
 // fits into a text message of one segment. It serves for two days after the promise's window.
 //
@@ -56,8 +56,8 @@ const (
 	idLen       = 10
 )
 
-// epoch is day 0 of the links; the 14 bits last until 2068.
-var epoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+// epoch is day 0 of the links; the 14 bits last until November 2044.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // PromiseURL is the address of a promise's page: see, move, cancel. It is "" for an id that is
 // not ten characters of Crockford's base 32.

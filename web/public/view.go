@@ -69,6 +69,9 @@ type fieldError struct{ Field, Text string }
 
 func (s *Server) visit(w http.ResponseWriter, r *http.Request, lang call.Lang) *visit {
 	v := &visit{s: s, w: w, r: r, def: s.Service(), now: time.Now(), Lang: known(lang)}
+	if s.clock != nil {
+		v.now = s.clock()
+	}
 	v.Other = v.switched("/"+string(v.OtherLang())+"/rappel", nil)
 	return v
 }
@@ -369,7 +372,7 @@ type slotView struct{ Value, Clock string }
 
 const (
 	// manySlots ends a page of days, which is to be read on a telephone.
-	manySlots = 40
+	manySlots = 60
 	mostDays  = 3
 	asap      = "place"
 )
