@@ -289,14 +289,14 @@ func TestWhatIsCancelledMovedOrAnsweredLeavesTheLineWithinASecond(t *testing.T) 
 
 func TestACancellationBetweenTheReservationAndTheCallFreesTheAgentAtOnce(t *testing.T) {
 	open(t, "2000-01-03 10:00", agentA, func(o *office) {
-		o.tap.before = func(op string) error {
+		o.tap.before.set(func(op string) error {
 			if op == "begin" {
 				if _, err := o.book.Cancel(context.Background(), "a", "page"); err != nil {
 					t.Error(err)
 				}
 			}
 			return nil
-		}
+		})
 		o.promise("a", time.Now(), 0)
 		time.Sleep(time.Second)
 		o.is("a", Cancelled)
@@ -330,12 +330,12 @@ func TestWhileTheStoreIsAwayNobodyIsCalledAndNoAgentIsHeld(t *testing.T) {
 				o.phones.plan["a"] = []Result{NoAnswer, Connected}
 				var away atomic.Bool
 				away.Store(true)
-				o.tap.before = func(at string) error {
+				o.tap.before.set(func(at string) error {
 					if away.Load() && at == op {
 						return errAway
 					}
 					return nil
-				}
+				})
 				o.promise("a", time.Now(), 0)
 				time.Sleep(time.Minute)
 				o.agent("2001", routing.Available)
@@ -358,12 +358,12 @@ func TestACommitThatIsNotAnsweredIsFoundAndNothingIsLostOrDoneTwice(t *testing.T
 				o.phones.plan["noumea"] = []Result{NoAnswer, Connected}
 				o.phones.plan["a"] = []Result{NoAnswer, Connected}
 				var done atomic.Bool
-				o.tap.after = func(at string) error {
+				o.tap.after.set(func(at string) error {
 					if at == op && done.CompareAndSwap(false, true) {
 						return errAway
 					}
 					return nil
-				}
+				})
 				o.promise("a", time.Now(), 0)
 				o.promise("noumea", time.Now(), 0) // to be carried
 				time.Sleep(time.Hour)

@@ -368,23 +368,32 @@ type tap struct {
 	Store
 	// before and after, if set, are asked around each operation: an error is what the dial
 	// loop sees, with the operation done when it is after's.
-	before, after func(op string) error
+	before, after hook
+}
+
+type hook struct {
+	fn atomic.Pointer[func(op string) error]
+}
+
+func (h *hook) set(fn func(op string) error) { h.fn.Store(&fn) }
+
+func (h *hook) ask(op string) error {
+	if fn := h.fn.Load(); fn != nil {
+		return (*fn)(op)
+	}
+	return nil
 }
 
 var errAway = errors.New("the store is away")
 
 func through[T any](t *tap, op string, do func() (T, error)) (T, error) {
 	var zero T
-	if t.before != nil {
-		if err := t.before(op); err != nil {
-			return zero, err
-		}
+	if err := t.before.ask(op); err != nil {
+		return zero, err
 	}
 	v, err := do()
-	if t.after != nil {
-		if wrong := t.after(op); wrong != nil {
-			return zero, wrong
-		}
+	if wrong := t.after.ask(op); wrong != nil {
+		return zero, wrong
 	}
 	return v, err
 }
