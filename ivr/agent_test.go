@@ -130,3 +130,21 @@ func (g *fakeLeg) hears(want ...string) {
 	}
 	g.heard = nil
 }
+
+func (g *fakeLeg) hearsRinging() bool {
+	synctest.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ringback
+}
+
+// last is the last word the agent heard.
+func (g *fakeLeg) last() string {
+	synctest.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.heard) == 0 {
+		return ""
+	}
+	return g.heard[len(g.heard)-1]
+}

@@ -54,7 +54,7 @@ func TestAWaitingCallerIsPromisedTheirPlaceInLine(t *testing.T) {
 		c.types("1")
 		time.Sleep(7 * time.Second)
 		c.hears("fr/callback.when.place", "fr/callback.when.slot", "fr/callback.when.slot")
-		if len(b.asked) != 0 {
+		if len(look(b, &b.asked)) != 0 {
 			t.Error("a promise was made before the caller chose")
 		}
 		c.types("1")
@@ -63,7 +63,7 @@ func TestAWaitingCallerIsPromisedTheirPlaceInLine(t *testing.T) {
 		if p.Kind != callback.Place || p.Number != "+33639980001" || p.Origin != callback.FromQueue || p.Contact != "call-1" {
 			t.Errorf("promised was %+v", p)
 		}
-		if r := b.asked[0]; r.Queue != "accueil" || r.Reason != "dossier" || r.Public != "general" || r.Lang != "fr" || r.Joined.Sub(joined) > time.Second {
+		if r := look(b, &b.asked)[0]; r.Queue != "accueil" || r.Reason != "dossier" || r.Public != "general" || r.Lang != "fr" || r.Joined.Sub(joined) > time.Second {
 			t.Errorf("asked was %+v", r)
 		}
 		c.ends(call.CalledBack, call.ReasonPlace)
@@ -71,7 +71,7 @@ func TestAWaitingCallerIsPromisedTheirPlaceInLine(t *testing.T) {
 		if q := s.queue("accueil"); q.Waiting != 0 || q.Abandoned != 0 {
 			t.Errorf("then the queue stands %+v", q)
 		}
-		if len(b.invited) != 0 {
+		if len(look(b, &b.invited)) != 0 {
 			t.Error("who was promised a callback is not invited to ask for one")
 		}
 	})
@@ -81,8 +81,6 @@ func TestASlotIsPromisedWithItsDayAndHour(t *testing.T) {
 	play(t, func(s *stage) {
 		b := s.desk()
 		c := s.asking()
-		var said []string
-		s.spoken = func(id, text string) { said = append(said, id+": "+text) }
 		c.types("1")
 		time.Sleep(7 * time.Second)
 		c.types("3")
@@ -99,7 +97,7 @@ func TestASlotIsPromisedWithItsDayAndHour(t *testing.T) {
 			"callback.when.slot: key 3 day demain clock 9 heures 30",
 			"callback.noted.slot: day demain clock 9 heures 30",
 		}
-		if !slices.Equal(said, want) {
+		if said := s.sentences(); !slices.Equal(said, want) {
 			t.Errorf("said %q\nwant %q", said, want)
 		}
 	})
@@ -146,7 +144,7 @@ func TestWhoGoesBackToWaitingKeepsThePlace(t *testing.T) {
 				if n := len(s.facts.of(call.EventOfferRefused)); n != 1 {
 					t.Errorf("the journal has %d refusals", n)
 				}
-				if len(b.asked) != 0 {
+				if len(look(b, &b.asked)) != 0 {
 					t.Error("a promise was made")
 				}
 			})
@@ -178,11 +176,11 @@ func TestALongWaitIsOfferedACallbackOnEntry(t *testing.T) {
 				b := s.desk()
 				b.offers = why
 				s.busy("2001")
-				before := len(b.offered)
+				before := len(look(b, &b.offered))
 				c := s.waiting(9 * time.Second)
 				c.hears("fr/queue.joined", "fr/position.1", "fr/wait.under5", words)
-				if len(b.offered) != before+1 || b.offered[before] < time.Minute || b.offered[before] > 20*time.Minute {
-					t.Errorf("the upper bound of the wait was told as %v", b.offered)
+				if len(look(b, &b.offered)) != before+1 || look(b, &b.offered)[before] < time.Minute || look(b, &b.offered)[before] > 20*time.Minute {
+					t.Errorf("the upper bound of the wait was told as %v", look(b, &b.offered))
 				}
 				offers := s.facts.of(call.EventOffered)
 				if last := offers[len(offers)-1]; last["what"] != "callback" || last["why"] != why {
@@ -201,8 +199,8 @@ func TestALongWaitIsOfferedACallbackOnEntry(t *testing.T) {
 				if p := b.only(s); p.Origin != want {
 					t.Errorf("the promise came %s", p.Origin)
 				}
-				if b.requests[0].Wait < time.Minute {
-					t.Errorf("the wait was told as %s", b.requests[0].Wait)
+				if look(b, &b.requests)[0].Wait < time.Minute {
+					t.Errorf("the wait was told as %s", look(b, &b.requests)[0].Wait)
 				}
 			})
 		})
@@ -382,7 +380,7 @@ func TestAWrongNumberIsTriedThreeTimesThenTheCallerWaitsOn(t *testing.T) {
 				if n := strings.Count(got, said); n < 2 || !strings.Contains(got, "fr/callback.back") {
 					t.Errorf("heard %s", got)
 				}
-				if s.queue("accueil").Waiting != 1 || len(b.asked) != 0 {
+				if s.queue("accueil").Waiting != 1 || len(look(b, &b.asked)) != 0 {
 					t.Error("the caller should wait on, and nothing be promised")
 				}
 			})
@@ -424,8 +422,6 @@ func TestAnOverseasCallerHearsTheHoursOfTheirOwnClock(t *testing.T) {
 	play(t, func(s *stage) {
 		b := s.desk()
 		b.zone = time.FixedZone("Indian/Reunion", 4*3600)
-		var said []string
-		s.spoken = func(id, text string) { said = append(said, text) }
 		c := s.from("+262692000001", "1")
 		time.Sleep(10 * time.Second)
 		c.types("1")
@@ -438,7 +434,11 @@ func TestAnOverseasCallerHearsTheHoursOfTheirOwnClock(t *testing.T) {
 		}
 		c.types("2")
 		c.ends(call.CalledBack, call.ReasonSlot)
-		if want := []string{"key 2 day aujourd'hui clock 14 heures 15", "key 3 day demain clock 12 heures 30", "day aujourd'hui clock 14 heures 15"}; !slices.Equal(said, want) {
+		want := []string{
+			"callback.when.slot: key 2 day aujourd'hui clock 14 heures 15", "callback.when.slot: key 3 day demain clock 12 heures 30",
+			"callback.noted.slot: day aujourd'hui clock 14 heures 15",
+		}
+		if said := s.sentences(); !slices.Equal(said, want) {
 			t.Errorf("said %q, want %q", said, want)
 		}
 		if !slices.Contains(c.names(), "fr/callback.noted.sms") {
@@ -491,8 +491,8 @@ func TestASlotThatCannotBeSaidIsNotOffered(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		c.types("2")
 		time.Sleep(3 * time.Second)
-		if len(b.asked) != 0 {
-			t.Errorf("promised was what nobody heard: %+v", b.asked)
+		if len(look(b, &b.asked)) != 0 {
+			t.Errorf("promised was what nobody heard: %+v", look(b, &b.asked))
 		}
 		c.types("1")
 		c.ends(call.CalledBack, call.ReasonPlace)
@@ -504,21 +504,19 @@ func TestOnePersonHasOnePromise(t *testing.T) {
 		play(t, func(s *stage) {
 			b := s.desk()
 			b.live["+33639980001"] = callback.Promise{ID: "P9", Kind: callback.Slot, Slot: b.slots[0], Contact: "call-0"}
-			var said []string
-			s.spoken = func(id, text string) { said = append(said, id+" "+text) }
 			c := s.waiting(10 * time.Second)
 			c.hears(c.names()...)
 			c.types("1")
 			time.Sleep(5 * time.Second)
 			c.hears("fr/callback.already.slot", "fr/callback.already.keep")
-			if want := "callback.already.slot day aujourd'hui clock 11 heures 15"; len(said) != 1 || said[0] != want {
+			if said := s.sentences(); !slices.Equal(said, []string{"callback.already.slot: day aujourd'hui clock 11 heures 15"}) {
 				t.Errorf("said %q", said)
 			}
 			c.types("1")
 			c.ends(call.CalledBack, call.ReasonSlot)
 			c.hears("fr/goodbye")
-			if len(b.asked) != 1 || len(b.promises) != 0 {
-				t.Errorf("the request should be merged: %+v", b.asked)
+			if len(look(b, &b.asked)) != 1 || len(look(b, &b.promises)) != 0 {
+				t.Errorf("the request should be merged: %+v", look(b, &b.asked))
 			}
 		})
 	})
@@ -531,7 +529,7 @@ func TestOnePersonHasOnePromise(t *testing.T) {
 			c.types("1")
 			time.Sleep(13 * time.Second)
 			c.hears("fr/callback.already.place", "fr/callback.already.keep", "fr/callback.back")
-			if s.queue("accueil").Waiting != 1 || len(b.asked) != 0 {
+			if s.queue("accueil").Waiting != 1 || len(look(b, &b.asked)) != 0 {
 				t.Error("the caller should wait on")
 			}
 		})
@@ -563,7 +561,7 @@ func TestOnePersonHasOnePromise(t *testing.T) {
 			c.types("2")
 			time.Sleep(3 * time.Second)
 			c.hears("fr/callback.already.place", "fr/callback.already.keep")
-			if len(b.promises) != 0 {
+			if len(look(b, &b.promises)) != 0 {
 				t.Error("two promises were made")
 			}
 		})
@@ -593,8 +591,8 @@ func TestAClosedLineOffersACallback(t *testing.T) {
 			c.hears("fr/callback.when.slot", "fr/callback.when.slot")
 			c.types("1")
 			c.ends(call.CalledBack, call.ReasonSlot)
-			if p := b.only(s); p.Origin != callback.FromClosed || b.asked[0].Queue != "accueil" {
-				t.Errorf("promised was %+v, asked %+v", p, b.asked[0])
+			if p := b.only(s); p.Origin != callback.FromClosed || look(b, &b.asked)[0].Queue != "accueil" {
+				t.Errorf("promised was %+v, asked %+v", p, look(b, &b.asked)[0])
 			}
 		})
 	})
@@ -611,8 +609,8 @@ func TestAClosedLineOffersACallback(t *testing.T) {
 		at(t, func(s *stage, b *book) {
 			s.dial(direct)
 			time.Sleep(time.Second)
-			if b.requests[0].Queue != "titres" {
-				t.Errorf("asked was %+v", b.requests[0])
+			if look(b, &b.requests)[0].Queue != "titres" {
+				t.Errorf("asked was %+v", look(b, &b.requests)[0])
 			}
 		})
 	})
@@ -684,7 +682,7 @@ func TestAFullQueueOffersACallback(t *testing.T) {
 		c := s.dial(direct)
 		time.Sleep(11 * time.Second)
 		c.hears("fr/bienvenue", "fr/sature", "fr/ferme-horaires", "fr/autres-moyens", "fr/callback.hint")
-		if r := b.requests[0]; r.Origin != callback.FromSaturated || r.Queue != "titres" || r.Wait < time.Minute || !r.Joined.IsZero() {
+		if r := look(b, &b.requests)[0]; r.Origin != callback.FromSaturated || r.Queue != "titres" || r.Wait < time.Minute || !r.Joined.IsZero() {
 			t.Errorf("asked was %+v", r)
 		}
 		c.types("1")
@@ -732,8 +730,8 @@ func TestHangingUpOnTheWayToAPromise(t *testing.T) {
 					reason = call.ReasonPlace
 				}
 				c.ends(test.outcome, reason)
-				if len(b.promises) != test.kept || len(b.invited) != 1-test.kept {
-					t.Errorf("%d promises, %d invitations", len(b.promises), len(b.invited))
+				if len(look(b, &b.promises)) != test.kept || len(look(b, &b.invited)) != 1-test.kept {
+					t.Errorf("%d promises, %d invitations", len(look(b, &b.promises)), len(look(b, &b.invited)))
 				}
 				if q := s.queue("accueil"); q.Waiting != 0 {
 					t.Errorf("the queue stands %+v", q)
@@ -751,7 +749,7 @@ func TestHangingUpOnTheWayToAPromise(t *testing.T) {
 			time.Sleep(time.Second)
 			c.hangsUp()
 			c.ends(call.Closed, call.ReasonCallerHungUp)
-			if len(b.invited)+len(b.asked) != 0 {
+			if len(look(b, &b.invited))+len(look(b, &b.asked)) != 0 {
 				t.Error("who was not in line is left in peace")
 			}
 		})
@@ -824,8 +822,8 @@ func TestWhoSpeaksWithAPersonNeedsNoCallbackAnyMore(t *testing.T) {
 				c := s.dial(general, "1")
 				time.Sleep(10 * time.Second)
 				c.leg().is(true, false)
-				if len(b.again) != 1 || b.again[0] != "+33639980001" {
-					t.Errorf("told was %v", b.again)
+				if len(look(b, &b.again)) != 1 || look(b, &b.again)[0] != "+33639980001" {
+					t.Errorf("told was %v", look(b, &b.again))
 				}
 			})
 		})
@@ -867,12 +865,12 @@ func TestWhoLeavesTheLineIsLookedAfter(t *testing.T) {
 				}
 				c.leaves(test.cause)
 				c.ends(test.end.Outcome, test.end.Reason)
-				if test.invite != (len(b.invited) == 1) {
-					t.Errorf("invited were %+v", b.invited)
+				if test.invite != (len(look(b, &b.invited)) == 1) {
+					t.Errorf("invited were %+v", look(b, &b.invited))
 				}
 				if test.kind == "" {
-					if len(b.promises) != 0 {
-						t.Errorf("promised was %+v", b.promises)
+					if len(look(b, &b.promises)) != 0 {
+						t.Errorf("promised was %+v", look(b, &b.promises))
 					}
 					return
 				}
@@ -901,8 +899,8 @@ func TestWhoLeavesTheLineIsLookedAfter(t *testing.T) {
 			b := s.desk()
 			b.live["+33639980001"] = callback.Promise{ID: "P9", Kind: callback.Place}
 			s.waiting(15 * time.Second).leaves(call.ErrCutOff)
-			if len(b.asked) != 0 {
-				t.Errorf("asked was %+v", b.asked)
+			if len(look(b, &b.asked)) != 0 {
+				t.Errorf("asked was %+v", look(b, &b.asked))
 			}
 		})
 	})
@@ -910,7 +908,7 @@ func TestWhoLeavesTheLineIsLookedAfter(t *testing.T) {
 		play(t, func(s *stage) {
 			b := s.desk()
 			s.restart(s.waiting(15 * time.Second))
-			if len(b.asked)+len(b.invited) != 0 {
+			if len(look(b, &b.asked))+len(look(b, &b.invited)) != 0 {
 				t.Error("the caller waits on and was looked after")
 			}
 		})

@@ -499,3 +499,11 @@ func (c *fake) Confirm(ctx context.Context, timeout time.Duration, sounds ...cal
 	_, err := c.Read(ctx, timeout, sounds...)
 	return err
 }
+
+// rung is how often the citizen's phone was rung.
+func (c *fake) rung() int {
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dials
+}

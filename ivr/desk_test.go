@@ -3,8 +3,10 @@ package ivr
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"decroche/call"
@@ -133,15 +135,22 @@ func (b *book) change(f func()) {
 	f()
 }
 
+// look gives a list of the book as it is now.
+func look[T any](b *book, list *[]T) []T {
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(*list)
+}
+
 // only gives the one promise that was made.
 func (b *book) only(s *stage) callback.Promise {
 	s.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.promises) != 1 {
-		s.t.Fatalf("%d promises were made, want 1", len(b.promises))
+	list := look(b, &b.promises)
+	if len(list) != 1 {
+		s.t.Fatalf("%d promises were made, want 1", len(list))
 	}
-	return b.promises[0]
+	return list[0]
 }
 
 // sites are the service's, some of them down.
@@ -193,4 +202,12 @@ func (s *stage) online() *texts {
 	s.texts, s.sites = &texts{}, &sites{down: map[string]bool{}, muted: map[string]bool{}}
 	s.journey.Texts, s.journey.Links = s.texts, s.sites
 	return s.texts
+}
+
+// sent gives the messages taken so far.
+func (x *texts) sent() []sms.Message {
+	synctest.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.list)
 }

@@ -25,7 +25,7 @@ func TestALinkIsSentToAMobileOnceAtTheKey(t *testing.T) {
 		c := s.informed("+33639980001", "2")
 		time.Sleep(6 * time.Second)
 		c.hears("fr/info-site", "fr/link.offer", "fr/info.offer-person")
-		if len(x.list) != 0 {
+		if len(x.sent()) != 0 {
 			t.Error("a link was sent that nobody asked for")
 		}
 		c.types("3")
@@ -35,8 +35,8 @@ func TestALinkIsSentToAMobileOnceAtTheKey(t *testing.T) {
 			Key: "link:call-1", To: "+33639980001", Lang: "fr", Purpose: sms.Link, Contact: "call-1",
 			Text: "Service : notre site https://www.exemple.fr/titres",
 		}
-		if len(x.list) != 1 || x.list[0] != want {
-			t.Errorf("sent was %+v", x.list)
+		if len(x.sent()) != 1 || x.sent()[0] != want {
+			t.Errorf("sent was %+v", x.sent())
 		}
 		c.types("3")
 		time.Sleep(time.Second)
@@ -44,8 +44,8 @@ func TestALinkIsSentToAMobileOnceAtTheKey(t *testing.T) {
 		c.types("2") // the information again
 		time.Sleep(5 * time.Second)
 		c.hears("fr/info-site", "fr/info.offer-person")
-		if len(x.list) != 1 {
-			t.Errorf("sent was %+v", x.list)
+		if len(x.sent()) != 1 {
+			t.Errorf("sent was %+v", x.sent())
 		}
 		c.types("1")
 		time.Sleep(time.Second)
@@ -63,8 +63,8 @@ func TestALinkAskedForAgainAfterARestartIsTheSameMessage(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		r.hears("fr/info-site", "fr/link.offer")
 		r.types("3")
-		if len(x.list) != 2 || x.list[0] != x.list[1] { // the outbox knows it by its key
-			t.Errorf("sent was %+v", x.list)
+		if len(x.sent()) != 2 || x.sent()[0] != x.sent()[1] { // the outbox knows it by its key
+			t.Errorf("sent was %+v", x.sent())
 		}
 	})
 }
@@ -80,8 +80,8 @@ func TestOtherTelephonesAreToldTheAddressSlowlyAndTwice(t *testing.T) {
 				c.types("3")
 				time.Sleep(7 * time.Second)
 				c.hears("fr/adresse", "fr/adresse", "fr/link.hear", "fr/info.offer-person")
-				if len(x.list) != 0 {
-					t.Errorf("sent was %+v", x.list)
+				if len(x.sent()) != 0 {
+					t.Errorf("sent was %+v", x.sent())
 				}
 			})
 		})
@@ -89,12 +89,10 @@ func TestOtherTelephonesAreToldTheAddressSlowlyAndTwice(t *testing.T) {
 	t.Run("spelt where the service has no words for it", func(t *testing.T) {
 		play(t, func(s *stage) {
 			s.online()
-			var said []string
-			s.spoken = func(_, text string) { said = append(said, text) }
 			c := s.informed(landline, "3")
 			time.Sleep(4 * time.Second)
 			c.hears("fr/info-site", "fr/link.address", "fr/link.address")
-			if said[0] != "address exemple, point, fr, barre oblique, rendez, tiret, vous" {
+			if said := s.sentences(); said[0] != "link.address: address exemple, point, fr, barre oblique, rendez, tiret, vous" {
 				t.Errorf("said %q", said)
 			}
 		})
@@ -125,8 +123,8 @@ func TestWhileASiteIsDownNobodyIsSentThere(t *testing.T) {
 				c.hears("fr/menu.wrong")
 				c.hangsUp()
 				c.ends(call.LeftIVR, call.ReasonCallerHungUp) // nothing was heard to its end
-				if len(x.list) != 0 {
-					t.Errorf("sent was %+v", x.list)
+				if len(x.sent()) != 0 {
+					t.Errorf("sent was %+v", x.sent())
 				}
 			})
 		})
@@ -134,8 +132,6 @@ func TestWhileASiteIsDownNobodyIsSentThere(t *testing.T) {
 	t.Run("which may happen after the offer", func(t *testing.T) {
 		play(t, func(s *stage) {
 			x := s.online()
-			var said []string
-			s.spoken = func(id, text string) { said = append(said, id+" "+text) }
 			c := s.informed("+33639980001", "2")
 			time.Sleep(2 * time.Second)
 			c.hears("fr/info-site", "fr/link.offer")
@@ -143,8 +139,8 @@ func TestWhileASiteIsDownNobodyIsSentThere(t *testing.T) {
 			c.types("3")
 			time.Sleep(time.Second)
 			c.hears("fr/link.down")
-			if len(x.list) != 0 || said[0] != "link.down label notre site" {
-				t.Errorf("sent was %+v, said %q", x.list, said)
+			if said := s.sentences(); len(x.sent()) != 0 || said[0] != "link.down: label notre site" {
+				t.Errorf("sent was %+v, said %q", x.sent(), said)
 			}
 		})
 	})

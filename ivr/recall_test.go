@@ -71,19 +71,19 @@ func says(d time.Duration, result call.RingResult) func(context.Context) error {
 func TestAnAgentIsToldTheCitizenRungAndTheTwoSpeak(t *testing.T) {
 	play(t, func(s *stage) {
 		c := s.recall(nil)
-		if s.state("2001") != routing.Ringing || c.dials != 0 {
-			t.Fatalf("first the agent is rung: %s, %d dials", s.state("2001"), c.dials)
+		if s.state("2001") != routing.Ringing || c.rung() != 0 {
+			t.Fatalf("first the agent is rung: %s, %d dials", s.state("2001"), c.rung())
 		}
 		time.Sleep(6 * time.Second)
 		g := c.leg()
 		g.hears("fr/whisper.callback", "fr/reason.dossier", "fr/whisper.callback.asked")
-		if c.dials != 0 {
+		if c.rung() != 0 {
 			t.Error("the citizen is rung while the agent is still being told")
 		}
 		time.Sleep(4 * time.Second)
 		g.hears("fr/whisper.callback.refuse")
-		if c.dials != 1 || !g.ringback {
-			t.Errorf("then the citizen is rung: %d dials, ringback %t", c.dials, g.ringback)
+		if c.rung() != 1 || !g.hearsRinging() {
+			t.Errorf("then the citizen is rung: %d dials, ringback %t", c.rung(), g.hearsRinging())
 		}
 		if d := s.facts.of(call.EventDialled); len(d) != 1 || d[0]["promise"] != "P1" || d[0]["attempt"] != 2.0 || d[0]["contact"] != "call-0" {
 			t.Errorf("the journal says %v", d)
@@ -91,15 +91,15 @@ func TestAnAgentIsToldTheCitizenRungAndTheTwoSpeak(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		c.hears("fr/recall.hello", "fr/recall.press")
 		g.is(false, false)
-		if len(s.book.kept) != 0 {
+		if len(look(s.book, &s.book.kept)) != 0 {
 			t.Error("the promise counts as kept before anybody has answered")
 		}
 		c.types("5")
 		g.is(true, false)
-		if s.state("2001") != routing.Talking || g.ringback || !slices.Equal(s.book.kept, []string{"P1/2"}) {
-			t.Errorf("the agent is %s, ringback %t, kept %v", s.state("2001"), g.ringback, s.book.kept)
+		if s.state("2001") != routing.Talking || g.hearsRinging() || !slices.Equal(look(s.book, &s.book.kept), []string{"P1/2"}) {
+			t.Errorf("the agent is %s, ringback %t, kept %v", s.state("2001"), g.hearsRinging(), look(s.book, &s.book.kept))
 		}
-		if len(s.book.again) != 0 {
+		if len(look(s.book, &s.book.again)) != 0 {
 			t.Error("a citizen whom we called has not called again")
 		}
 		if n := s.facts.of(call.EventConnected); len(n) != 1 || n[0]["wait_ms"].(float64) < 20*60_000 {
@@ -148,17 +148,15 @@ func TestTheAgentIsToldWhatTheCallbackIsAbout(t *testing.T) {
 		change func(v *Visit)
 		want   string
 	}{
-		"a place asked for today":   {nil, "whisper.callback.asked clock 9 heures 40"},
-		"a slot":                    {func(v *Visit) { v.Recall.Slot = time.Now() }, "whisper.callback.slot day aujourd'hui clock 10 heures"},
-		"a place of the day before": {func(v *Visit) { v.Recall.Asked = time.Now().Add(-24 * time.Hour) }, "whisper.callback.asked.day day dimanche 2 janvier clock 10 heures"},
+		"a place asked for today":   {nil, "whisper.callback.asked: day aujourd'hui clock 9 heures 40"},
+		"a slot":                    {func(v *Visit) { v.Recall.Slot = time.Now() }, "whisper.callback.slot: day aujourd'hui clock 10 heures"},
+		"a place of the day before": {func(v *Visit) { v.Recall.Asked = time.Now().Add(-24 * time.Hour) }, "whisper.callback.asked.day: day dimanche 2 janvier clock 10 heures"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(s *stage) {
-				var said []string
-				s.spoken = func(id, text string) { said = append(said, id+" "+text) }
 				s.recall(test.change)
 				time.Sleep(5 * time.Second)
-				if len(said) != 1 || strings.ReplaceAll(said[0], "day aujourd'hui clock 9", "clock 9") != test.want {
+				if said := s.sentences(); !slices.Equal(said, []string{test.want}) {
 					t.Errorf("said %q, want %q", said, test.want)
 				}
 			})
@@ -185,8 +183,8 @@ func TestAnAgentWhoDoesNotTakeACallbackLeavesTheCitizenInPeace(t *testing.T) {
 				c.rings["2001"] = test.agent
 				c.starts()
 				c.results(test.result, call.NotReached, call.ReasonNoAgent)
-				if c.dials != 0 || s.state("2001") != test.state || s.queue("accueil").Waiting != 1 {
-					t.Errorf("%d dials, the agent is %s, the queue %+v", c.dials, s.state("2001"), s.queue("accueil"))
+				if c.rung() != 0 || s.state("2001") != test.state || s.queue("accueil").Waiting != 1 {
+					t.Errorf("%d dials, the agent is %s, the queue %+v", c.rung(), s.state("2001"), s.queue("accueil"))
 				}
 				if n := len(s.facts.of(call.EventRingFailed)); n != 1 {
 					t.Errorf("%d rings failed", n)
@@ -202,7 +200,7 @@ func TestAnAgentWhoDoesNotTakeACallbackLeavesTheCitizenInPeace(t *testing.T) {
 			close(g.leave)
 			c.results(callback.AgentRefused, call.NotReached, call.ReasonNoAgent)
 			g.is(false, true)
-			if c.dials != 0 {
+			if c.rung() != 0 {
 				t.Error("the citizen was rung")
 			}
 		})
@@ -210,17 +208,18 @@ func TestAnAgentWhoDoesNotTakeACallbackLeavesTheCitizenInPeace(t *testing.T) {
 	t.Run("hangs up while the citizen is rung", func(t *testing.T) {
 		play(t, func(s *stage) {
 			c := s.recalled(nil)
-			var stopped error
+			stops := make(chan error, 1)
 			c.answers = func(ctx context.Context) error {
-				stopped = after(20 * time.Second)(ctx)
-				return stopped
+				err := after(20 * time.Second)(ctx)
+				stops <- err
+				return err
 			}
 			c.starts()
 			time.Sleep(12 * time.Second)
 			close(c.leg().leave)
 			c.results(callback.AgentMissed, call.NotReached, call.ReasonNoAgent)
 			c.leg().is(false, true)
-			if stopped == nil || s.state("2001") != routing.SetAside || s.queue("accueil").Waiting != 1 {
+			if stopped := <-stops; stopped == nil || s.state("2001") != routing.SetAside || s.queue("accueil").Waiting != 1 {
 				t.Errorf("the citizen's phone stopped: %v; the agent is %s, the queue %+v", stopped, s.state("2001"), s.queue("accueil"))
 			}
 		})
@@ -255,13 +254,13 @@ func TestACitizenWhoIsNotReachedFreesTheAgentAtOnce(t *testing.T) {
 					if first == nil {
 						g := c.leg()
 						g.is(false, true)
-						if g.heard[len(g.heard)-1] != "fr/recall.agent."+test.told {
-							t.Errorf("the agent heard %q", g.heard)
+						if g.last() != "fr/recall.agent."+test.told {
+							t.Errorf("the agent heard %q", g.last())
 						}
 					} else if len(c.legs) != 0 {
 						t.Error("an agent was rung for nobody")
 					}
-					if len(s.book.kept) != 0 {
+					if len(look(s.book, &s.book.kept)) != 0 {
 						t.Error("the promise counts as kept")
 					}
 				})
@@ -283,30 +282,29 @@ func TestAVoicemailIsNoCitizenAndGetsOneMessage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(s *stage) {
-				var said string
-				s.spoken = func(id, text string) { said = text }
 				c := s.recall(test.change)
 				for s.state("2001") != routing.Available {
 					time.Sleep(time.Second)
 				}
-				if len(test.hears) == 3 && c.hungUp {
+				if _, on := s.saved.of(c.info.ID); len(test.hears) == 3 && !on {
 					t.Error("the agent waited for the end of the message")
 				}
 				c.results(callback.Machine, call.NotReached, call.ReasonVoicemail)
 				c.hears(test.hears...)
-				if len(test.hears) == 3 && said != "service Service day lundi 3 janvier clock 10 heures" {
-					t.Errorf("the message says %q", said)
+				said := s.sentences()
+				if last := said[len(said)-1]; len(test.hears) == 3 && !strings.HasSuffix(last, ": service Service day lundi 3 janvier clock 10 heures") {
+					t.Errorf("the message says %q", last)
 				}
 				if !c.visit.Recall.VoicemailLeft {
 					t.Error("that a message was left is to be kept")
 				}
 				for _, g := range c.legs {
 					g.is(false, true)
-					if g.heard[len(g.heard)-1] != "fr/recall.agent.voicemail" {
-						t.Errorf("the agent heard %q", g.heard)
+					if g.last() != "fr/recall.agent.voicemail" {
+						t.Errorf("the agent heard %q", g.last())
 					}
 				}
-				if len(s.book.kept) != 0 {
+				if len(look(s.book, &s.book.kept)) != 0 {
 					t.Error("the promise counts as kept")
 				}
 			})
@@ -332,10 +330,10 @@ func TestACitizenWhoHangsUpBeforeTheKeyWasNotReached(t *testing.T) {
 				c.results(test.result, call.NotReached, test.reason)
 				g := c.leg()
 				g.is(false, true)
-				if s.state("2001") != routing.Available || g.heard[len(g.heard)-1] != "fr/recall.agent.hung_up" {
-					t.Errorf("the agent is %s and heard %q", s.state("2001"), g.heard)
+				if s.state("2001") != routing.Available || g.last() != "fr/recall.agent.hung_up" {
+					t.Errorf("the agent is %s and heard %q", s.state("2001"), g.last())
 				}
-				if len(s.book.invited)+len(s.book.asked) != 0 {
+				if len(look(s.book, &s.book.invited))+len(look(s.book, &s.book.asked)) != 0 {
 					t.Error("nobody is invited to what is promised already")
 				}
 			})
@@ -387,8 +385,8 @@ func TestACitizenWhoAnswersToAnAgentWhoLeftGetsTheNext(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		next := c.leg()
 		next.is(true, false)
-		if next.Agent() != "2002" || !slices.Equal(s.book.kept, []string{"P1/2"}) {
-			t.Errorf("the citizen speaks with %s, kept %v", next.Agent(), s.book.kept)
+		if next.Agent() != "2002" || !slices.Equal(look(s.book, &s.book.kept), []string{"P1/2"}) {
+			t.Errorf("the citizen speaks with %s, kept %v", next.Agent(), look(s.book, &s.book.kept))
 		}
 		close(next.leave)
 		c.results(callback.Connected, call.Answered, call.ReasonAgentHungUp)
@@ -408,8 +406,8 @@ func TestWithTheCitizenFirstAnAgentIsRungAfterTheKey(t *testing.T) {
 		g := c.leg()
 		g.is(true, false)
 		g.hears("fr/whisper.callback", "fr/reason.dossier", "fr/whisper.callback.asked")
-		if len(s.book.kept) != 1 {
-			t.Errorf("kept %v", s.book.kept)
+		if len(look(s.book, &s.book.kept)) != 1 {
+			t.Errorf("kept %v", look(s.book, &s.book.kept))
 		}
 		close(g.leave)
 		c.results(callback.Connected, call.Answered, call.ReasonAgentHungUp)
@@ -498,8 +496,8 @@ func TestACitizenIsNotRungAfterHoursThoughTheAgentHasAnswered(t *testing.T) {
 		c.results(callback.Interrupted, call.NotReached, call.ReasonInternal)
 		g := c.leg()
 		g.is(false, true)
-		if c.dials != 0 || g.heard[len(g.heard)-1] != "fr/recall.agent.late" || s.state("2001") != routing.Available {
-			t.Errorf("%d dials, the agent heard %q and is %s", c.dials, g.heard, s.state("2001"))
+		if c.rung() != 0 || g.last() != "fr/recall.agent.late" || s.state("2001") != routing.Available {
+			t.Errorf("%d dials, the agent heard %q and is %s", c.rung(), g.last(), s.state("2001"))
 		}
 	})
 }
@@ -529,8 +527,8 @@ func TestACallThatWePlaceIsTakenUpAfterARestart(t *testing.T) {
 			r.hears("fr/recall.again", "fr/recall.hello", "fr/recall.press")
 			r.types("1")
 			r.leg().is(true, false)
-			if !slices.Equal(s.book.kept, []string{"P1/2"}) {
-				t.Errorf("kept %v", s.book.kept)
+			if !slices.Equal(look(s.book, &s.book.kept), []string{"P1/2"}) {
+				t.Errorf("kept %v", look(s.book, &s.book.kept))
 			}
 			close(r.leg().leave)
 			r.results(callback.Connected, call.Answered, call.ReasonAgentHungUp)
@@ -585,10 +583,12 @@ func TestACallThatWePlaceIsTakenUpAfterARestart(t *testing.T) {
 			c.starts()
 			time.Sleep(12 * time.Second)
 			g := c.leg()
+			c.mu.Lock()
 			c.onLine = true
+			c.mu.Unlock()
 			r := s.restart(c)[0]
 			g.is(false, false) // the agent waits on
-			if r.dials != 0 {
+			if r.rung() != 0 {
 				t.Error("the citizen was rung twice")
 			}
 			time.Sleep(7 * time.Second)

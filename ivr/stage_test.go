@@ -116,10 +116,10 @@ type stage struct {
 	book    *book // nil: nobody is called back
 	sites   *sites
 	texts   *texts
-	spoken  func(id, text string) // told of each sentence that is filled in
 
 	mu      sync.Mutex
 	missing map[string]bool // prompts that cannot be had
+	filled  []string        // the sentences that were filled in, with their values
 }
 
 // play runs a story in a bubble, on Monday at ten.
@@ -203,9 +203,9 @@ func (s *stage) Sentence(ctx context.Context, id string, lang call.Lang, pairs .
 	if strings.HasPrefix(id, "recall.voicemail") {
 		sound.Duration = 10 * time.Second
 	}
-	if s.spoken != nil {
-		s.spoken(id, strings.TrimSuffix(fmt.Sprintln(pairs...), "\n"))
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.filled = append(s.filled, id+": "+strings.TrimSuffix(fmt.Sprintln(pairs...), "\n"))
 	return sound, err
 }
 
@@ -215,6 +215,16 @@ func (s *stage) Phrase(ctx context.Context, name string, lang call.Lang, p servi
 		return call.Sound{}, errors.New("nothing to say")
 	}
 	return s.System(ctx, name, lang)
+}
+
+// sentences gives the sentences filled in since the last look.
+func (s *stage) sentences() []string {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.filled
+	s.filled = nil
+	return list
 }
 
 func (s *stage) lose(prompts ...string) {
