@@ -179,6 +179,11 @@ type AgentLeg interface {
 	Agent() AgentID
 	// Whisper says the sounds to the agent alone, and returns when they have ended.
 	Whisper(ctx context.Context, sounds ...Sound) error
+	// Gone is closed when the agent's phone has ended the leg, and not by Release.
+	Gone() <-chan struct{}
+	// Ringback lets the agent hear a phone ring, until it is told off, something is whispered
+	// or Bridge puts them together. An agent who has hung up is no failure.
+	Ringback(ctx context.Context, on bool) error
 	// Bridge lets caller and agent talk until one of them leaves or the call is transferred,
 	// and returns how it ended. ctx ends with the caller; the agent's leg is then closed.
 	// After Transferred, Agent is who has the caller now; call Bridge again to go on.

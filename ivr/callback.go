@@ -246,7 +246,8 @@ func (v *Visit) outcomeUnpromised() call.Outcome {
 }
 
 // offer is what an announcement says of callbacks: the offer itself on entry, when the wait
-// is long; then the key, in every second announcement at most.
+// is long; the key alone when nobody is there to answer, and later on in every second
+// announcement at most.
 func (j *Journey) offer(ctx context.Context, c call.Call, v *Visit, s routing.Standing, entry bool) []call.Sound {
 	if !j.callsBack(v) {
 		return nil
@@ -261,8 +262,7 @@ func (j *Journey) offer(ctx context.Context, c call.Call, v *Visit, s routing.St
 			return j.prompts(ctx, v, words)
 		}
 	}
-	v.Unoffered++
-	if entry || v.Unoffered < 2 {
+	if v.Unoffered++; v.Unoffered < 2 && !(entry && s.NoAgents) {
 		return nil
 	}
 	v.Unoffered = 0

@@ -123,7 +123,6 @@ func TestWhoGoesBackToWaitingKeepsThePlace(t *testing.T) {
 				b := s.desk()
 				c := s.asking()
 				later := s.waiting(5 * time.Second)
-				later.hears("fr/queue.joined", "fr/position.1", "fr/queue.noagents")
 				for _, k := range keys {
 					c.types(string(k))
 					time.Sleep(8 * time.Second)
@@ -208,13 +207,22 @@ func TestALongWaitIsOfferedACallbackOnEntry(t *testing.T) {
 }
 
 func TestTheKeyIsToldInEverySecondAnnouncementAtMost(t *testing.T) {
-	for name, test := range map[string]struct{ offers, want string }{
-		"after an offer": {"estimate", "offer - hint - hint"},
-		"without one":    {"", "- hint - hint -"},
+	for name, test := range map[string]struct {
+		offers string
+		agents bool
+		want   string
+	}{
+		"after an offer":         {"estimate", true, "offer - hint - hint"},
+		"without one":            {"", true, "- hint - hint -"},
+		"when nobody is there":   {"", false, "hint - hint - hint"},
+		"an offer, nobody there": {"estimate", false, "offer - hint - hint"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(s *stage) {
 				s.desk().offers = test.offers
+				if test.agents {
+					s.busy("2001")
+				}
 				c := s.waiting(10 * time.Second)
 				time.Sleep(2*time.Minute + 5*time.Second)
 				var got []string

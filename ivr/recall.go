@@ -173,7 +173,7 @@ func (j *Journey) dial(ctx context.Context, out call.Outgoing, v *Visit) error {
 	defer watch.Wait()
 	defer giveUp(nil)
 	if v.leg != nil {
-		gone := goneOf(v.leg)
+		gone := v.leg.Gone()
 		watch.Go(func() {
 			select {
 			case <-gone:
@@ -227,7 +227,7 @@ func (j *Journey) recallGreet(ctx context.Context, c call.Call, v *Visit) (strin
 		return StepRecallWait, nil
 	}
 	select {
-	case <-goneOf(v.leg):
+	case <-v.leg.Gone():
 		j.agentLeft(ctx, c, v)
 		return StepRecallWait, nil
 	default:
@@ -346,7 +346,6 @@ func (j *Journey) free(ctx context.Context, v *Visit, why string) {
 	defer cancel()
 	if leg := v.leg; leg != nil {
 		v.leg, v.Leg = nil, nil
-		_ = ringbackOf(ctx, leg, false)
 		_ = leg.Whisper(ctx, j.promptsIn(ctx, v, v.def.Languages[0], why)...) // who has hung up needs no word
 		leg.Release(ctx)
 	}
@@ -374,7 +373,7 @@ func (j *Journey) ringback(ctx context.Context, v *Visit, on bool) {
 	if v.leg == nil {
 		return
 	}
-	if err := ringbackOf(ctx, v.leg, on); err != nil && ctx.Err() == nil {
+	if err := v.leg.Ringback(ctx, on); err != nil && ctx.Err() == nil {
 		j.Log.Warn("an agent does not hear the citizen's phone ring", "agent", v.leg.Agent(), "err", err)
 	}
 }
@@ -414,24 +413,4 @@ func (j *Journey) recallWhisper(ctx context.Context, v *Visit, rules *service.Qu
 // leftInPlace says that the call goes on without this process.
 func leftInPlace(cause error) bool {
 	return errors.Is(cause, call.ErrDetach) || errors.Is(cause, call.ErrFenced)
-}
-
-// patientLeg is an agent's leg on which an agent can wait for a citizen.
-type patientLeg interface {
-	Gone() <-chan struct{}
-	Ringback(ctx context.Context, on bool) error
-}
-
-func goneOf(leg call.AgentLeg) <-chan struct{} {
-	if p, ok := leg.(patientLeg); ok {
-		return p.Gone()
-	}
-	return nil
-}
-
-func ringbackOf(ctx context.Context, leg call.AgentLeg, on bool) error {
-	if p, ok := leg.(patientLeg); ok {
-		return p.Ringback(ctx, on)
-	}
-	return nil
 }
