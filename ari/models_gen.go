@@ -224,7 +224,7 @@ func (e *ChannelTalkingStarted) appendIDs(ids []string) []string {
 	return ids
 }
 
-// ChannelTalkingFinished says that it is silent; Duration (ms) goes from ChannelTalkingStarted to now, the silence that TALK_DETECT waits for included.
+// ChannelTalkingFinished says that it has been silent for as long as TALK_DETECT waits; Duration (ms) is that of the sound, the silence not included.
 type ChannelTalkingFinished struct {
 	Header
 	Channel  Channel `json:"channel"`

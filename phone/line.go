@@ -107,7 +107,7 @@ func (l *line) take(e ari.Event) {
 	case *ari.ChannelTalkingStarted:
 		l.heard(e.Channel.ID, noise{at: time.Now()})
 	case *ari.ChannelTalkingFinished:
-		l.heard(e.Channel.ID, noise{at: time.Now(), over: true, length: time.Duration(e.Duration)*time.Millisecond - answerSilence})
+		l.heard(e.Channel.ID, noise{at: time.Now(), over: true, length: time.Duration(e.Duration) * time.Millisecond})
 	case *ari.ChannelHold:
 		l.talkEvent(e.Channel.ID, call.EventHold)
 	case *ari.ChannelUnhold:

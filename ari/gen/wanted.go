@@ -10,7 +10,7 @@ var wantedEvents = []doc{
 	{"ChannelDtmfReceived", "brings one key, when it is released."},
 	{"ChannelStateChange", "says that a channel rings, was answered and so on."},
 	{"ChannelTalkingStarted", "says that sound comes from the far end, where TALK_DETECT is set on the channel."},
-	{"ChannelTalkingFinished", "says that it is silent; Duration (ms) goes from ChannelTalkingStarted to now, the silence that TALK_DETECT waits for included."},
+	{"ChannelTalkingFinished", "says that it has been silent for as long as TALK_DETECT waits; Duration (ms) is that of the sound, the silence not included."},
 	{"ChannelHold", "says that the far end put the call on hold."},
 	{"ChannelUnhold", "says that the far end took the call off hold."},
 	{"ChannelEnteredBridge", "says that a channel is in a bridge."},
