@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -46,8 +45,14 @@ type drive struct {
 
 func newStand(t *testing.T, l *lab.Lab, open ...call.Checkpoint) *stand {
 	t.Helper()
+	return newStandAt(t, l, l.URL()+"/ari", open...)
+}
+
+// newStandAt reaches Asterisk at an address.
+func newStandAt(t *testing.T, l *lab.Lab, address string, open ...call.Checkpoint) *stand {
+	t.Helper()
 	s := &stand{T: t, lab: l, driven: make(chan *drive, 16), gone: make(chan call.Checkpoint, 16), open: open}
-	s.ari = l.Client(func(c *ari.Config) { c.MailboxSize = 64 })
+	s.ari = l.Client(func(c *ari.Config) { c.URL, c.MailboxSize = address, 64 })
 	s.x = New(Options{
 		ARI: s.ari, App: l.App, Epoch: 2, Log: slog.New(slog.NewTextHandler(writer{t}, nil)), Checkpoints: s,
 		Drive: func(ctx context.Context, c call.Call, cp *call.Checkpoint, settled func()) {
@@ -79,8 +84,6 @@ func (w writer) Write(b []byte) (int, error) {
 	fmt.Fprint(w.t.Output(), string(b))
 	return len(b), nil
 }
-
-var _ io.Writer = writer{}
 
 func (s *stand) Save(context.Context, call.Checkpoint) error           { return nil }
 func (s *stand) Delete(context.Context, call.ID) error                 { return nil }

@@ -164,10 +164,13 @@ func (l *Lab) Stop(sig syscall.Signal) {
 	}
 }
 
+// URL is the address of Asterisk's web server.
+func (l *Lab) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", l.config.ARIPort) }
+
 // Client is a new client of this Asterisk's interface, closed with the test.
 func (l *Lab) Client(change ...func(*ari.Config)) *ari.Client {
 	cfg := ari.Config{
-		URL: fmt.Sprintf("http://127.0.0.1:%d/ari", l.config.ARIPort), App: l.App, Username: "decroche", Password: "secret",
+		URL: l.URL() + "/ari", App: l.App, Username: "decroche", Password: "secret",
 		Log: slog.New(slog.DiscardHandler), BackoffMin: 10 * time.Millisecond, BackoffMax: 100 * time.Millisecond,
 	}
 	for _, f := range change {
