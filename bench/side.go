@@ -93,11 +93,11 @@ func start(ctx context.Context, name string, o options) (_ *side, err error) {
 
 // configure writes the deployment: both sides have the same but for ports.
 func (s *side) configure(ctx context.Context, o options) error {
-	sip, ari, web := freePort(), freePort(), freePort()
+	sip, ari, web, public := freePort(), freePort(), freePort(), freePort()
 	s.sip, s.web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	var b strings.Builder
 	fmt.Fprintf(&b, "service: service.yaml\nsounds: %s\n", o.sounds())
-	fmt.Fprintf(&b, "sip: {bind: 127.0.0.1, port: %d, rtp_from: 20000, rtp_to: 31999}\nari: {bind: 127.0.0.1, port: %d}\nweb: {listen: %s}\n", sip, ari, s.web)
+	fmt.Fprintf(&b, "sip: {bind: 127.0.0.1, port: %d, rtp_from: 20000, rtp_to: 31999}\nari: {bind: 127.0.0.1, port: %d}\nweb: {listen: %s, public: {listen: 127.0.0.1:%d}}\n", sip, ari, s.web, public)
 	fmt.Fprintf(&b, "trunks: [{name: operator, match: [%s]}]\nagents:\n", trunk)
 	for _, id := range agentIDs(o.agents) {
 		fmt.Fprintf(&b, "  - {id: %s, name: Agent %s, skills: {accueil: 1}}\n", id, id)

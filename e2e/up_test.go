@@ -95,6 +95,7 @@ func TestUpSaysWhichPortIsTakenAndHowToMendIt(t *testing.T) {
 		{"tcp", r.SIP, "sip.port"},
 		{"tcp", fmt.Sprintf("127.0.0.1:%d", r.ARI), "ari.port"},
 		{"tcp", r.Web, "web.listen"},
+		{"tcp", r.Public, "web.public.listen"},
 	} {
 		t.Run(c.network+" "+c.key, func(t *testing.T) {
 			if c.network == "udp" {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/callback"
 	"decroche/metrics"
 	"decroche/phone"
 	"decroche/routing"
@@ -210,6 +211,31 @@ func (s *server) gauges() []metrics.Gauge {
 				emit(float64(count), string(st))
 			}
 		}},
+		{Name: "decroche_promises", Help: "Promises to call back that are to be kept, by state.", Labels: []string{"state"}, Read: func(emit func(float64, ...string)) {
+			s.countPromises(func(states map[callback.State]int, _ int) {
+				for _, st := range []callback.State{callback.Pending, callback.InLine, callback.Calling} {
+					emit(float64(states[st]), string(st))
+				}
+			})
+		}},
+		{Name: "decroche_promises_late", Help: "Promises still to be kept whose window is over.", Read: func(emit func(float64, ...string)) {
+			s.countPromises(func(_ map[callback.State]int, late int) { emit(float64(late)) })
+		}},
+		{Name: "decroche_sms_waiting", Help: "Text messages to be sent whose time has come.", Read: func(emit func(float64, ...string)) {
+			s.smsBacklog(func(n int, _ time.Duration) { emit(float64(n)) })
+		}},
+		{Name: "decroche_sms_oldest_seconds", Help: "How long the oldest of them is overdue.", Read: func(emit func(float64, ...string)) {
+			s.smsBacklog(func(_ int, oldest time.Duration) { emit(oldest.Seconds()) })
+		}},
+		{Name: "decroche_link_down", Help: "1 while no caller is sent to the site.", Labels: []string{"link"}, Read: func(emit func(float64, ...string)) {
+			for _, l := range s.desk.links.Status() {
+				down := 0.0
+				if _, is := s.desk.links.Down(l.ID); is {
+					down = 1
+				}
+				emit(down, l.ID)
+			}
+		}},
 		{Name: "decroche_lines", Help: "Callers on the line.", Read: func(emit func(float64, ...string)) { emit(float64(s.x.Lines())) }},
 		{Name: "decroche_ready", Help: "1 when calls can be taken.", Read: func(emit func(float64, ...string)) {
 			v := 0.0
@@ -227,4 +253,30 @@ func (s *server) gauges() []metrics.Gauge {
 			emit(float64(st.Reconnects), "reconnects")
 		}},
 	}
+}
+
+// scrapePatience bounds what a scrape may ask of the database.
+const scrapePatience = 2 * time.Second
+
+// countPromises gives the counts of now; a database that is away gives none, and readyz says so.
+func (s *server) countPromises(emit func(map[callback.State]int, int)) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+	defer cancel()
+	states, late, err := s.db.Promises().Counts(ctx, time.Now())
+	if err != nil {
+		s.log.Warn("the promises could not be counted", "err", err)
+		return
+	}
+	emit(states, late)
+}
+
+func (s *server) smsBacklog(emit func(int, time.Duration)) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+	defer cancel()
+	n, oldest, err := s.db.SMS().Backlog(ctx, time.Now())
+	if err != nil {
+		s.log.Warn("the text messages could not be counted", "err", err)
+		return
+	}
+	emit(n, oldest)
 }

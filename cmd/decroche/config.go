@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -14,6 +16,7 @@ import (
 	asteriskconfig "decroche/asterisk-config"
 	"decroche/call"
 	"decroche/routing"
+	"decroche/sms"
 )
 
 // config is a deployment: one node with its Asterisk, trunks and agents. Its file is
@@ -41,7 +44,15 @@ type config struct {
 	} `yaml:"ari"`
 	Web struct {
 		Listen string `yaml:"listen"`
+		// Public are the pages for citizens and the webhooks; URL is how citizens reach them.
+		Public struct {
+			Listen string `yaml:"listen"`
+			URL    string `yaml:"url"`
+		} `yaml:"public"`
 	} `yaml:"web"`
+	SMS sms.Config `yaml:"sms"`
+	// CallsOut names the trunk that calls go out by; default: the first that has a server.
+	CallsOut string `yaml:"calls_out"`
 	// HoldLimit is how many seconds the dialplan keeps a caller while no controller is there.
 	HoldLimit int `yaml:"hold_limit"`
 
@@ -83,7 +94,7 @@ func defaults() config {
 	c.Data = "/var/lib/decroche"
 	c.SIP.Bind, c.SIP.Port, c.SIP.RTPFrom, c.SIP.RTPTo = "127.0.0.1", 5060, 20000, 20999
 	c.ARI.Bind, c.ARI.Port = "127.0.0.1", 8088
-	c.Web.Listen = "127.0.0.1:8080"
+	c.Web.Listen, c.Web.Public.Listen = "127.0.0.1:8080", "127.0.0.1:8081"
 	c.HoldLimit = 180
 	return c
 }
@@ -115,7 +126,15 @@ func (e *env) load() (*config, error) {
 	c.Service = below(base, c.Service)
 	c.Sounds = below(base, c.Sounds)
 	c.Speech.Recordings = below(base, c.Speech.Recordings)
-	c.DatabasePasswordFile = below(base, c.DatabasePasswordFile)
+	for _, file := range []*string{
+		&c.DatabasePasswordFile, &c.SMS.Twilio.AuthTokenFile, &c.SMS.OVH.ApplicationSecretFile, &c.SMS.OVH.ConsumerKeyFile,
+		&c.SMS.OVH.HookTokenFile, &c.SMS.HTTP.SecretFile, &c.SMS.HTTP.HookSecretFile,
+	} {
+		*file = below(base, *file)
+	}
+	if c.SMS.CallbackURL == "" && c.Web.Public.URL != "" {
+		c.SMS.CallbackURL = c.publicURL()
+	}
 	for i := range c.Trunks {
 		c.Trunks[i].PasswordFile = below(base, c.Trunks[i].PasswordFile)
 	}
@@ -157,8 +176,16 @@ func (c *config) validate() error {
 			say("%s: %d is not a port (1-65535)", name, port)
 		}
 	}
-	if _, _, err := net.SplitHostPort(c.Web.Listen); err != nil {
-		say("web.listen: %q: write an address and a port, such as 127.0.0.1:8080", c.Web.Listen)
+	for key, address := range map[string]string{"web.listen": c.Web.Listen, "web.public.listen": c.Web.Public.Listen} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			say("%s: %q: write an address and a port, such as 127.0.0.1:8080", key, address)
+		}
+	}
+	if u, err := url.Parse(c.publicURL()); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		say("web.public.url: %q: write how citizens reach the pages, such as https://rappel.example.fr", c.Web.Public.URL)
+	}
+	if c.CallsOut != "" && !slices.ContainsFunc(c.Trunks, func(t trunk) bool { return t.Name == c.CallsOut && t.Server != "" }) {
+		say("calls_out: %q is no trunk with a server: name one of the trunks, and give it a server", c.CallsOut)
 	}
 	for _, a := range c.Agents {
 		if len(a.ID) < 3 || strings.Trim(string(a.ID), "0123456789") != "" {

@@ -69,6 +69,11 @@ func TestTheExamplesOfTheDeploymentReferenceLoad(t *testing.T) {
 
 func TestEveryKeyOfTheDeploymentIsInItsReference(t *testing.T) {
 	page, _ := examples(t)
+	raw, err := os.ReadFile("../../docs/sms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := string(raw)
 	var walk func(prefix string, typ reflect.Type)
 	keys := 0
 	walk = func(prefix string, typ reflect.Type) {
@@ -77,13 +82,17 @@ func TestEveryKeyOfTheDeploymentIsInItsReference(t *testing.T) {
 			switch {
 			case key == "":
 			case f.Type.Kind() == reflect.Struct:
-				walk(key+".", f.Type)
+				walk(prefix+key+".", f.Type)
 			case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
 				walk("", f.Type.Elem())
 			default:
 				keys++
-				if !strings.Contains(page, "`"+prefix+key+"`") {
-					t.Errorf("key %s%s is not in docs/deployment.md", prefix, key)
+				where, name, file := page, prefix+key, "deployment.md"
+				if below, ok := strings.CutPrefix(name, "sms."); ok {
+					where, name, file = texts, below, "sms.md"
+				}
+				if !strings.Contains(where, "`"+name+"`") {
+					t.Errorf("key %s is not in docs/%s", name, file)
 				}
 			}
 		}

@@ -29,8 +29,13 @@ type cli struct {
 	Agent    agentCmd    `cmd:"" help:"Show agents and set their state."`
 	Message  messageCmd  `cmd:"" help:"Publish, list and stop incident messages."`
 	Queues   queuesCmd   `cmd:"" help:"Show the queues as they are now."`
-	Journal  journalCmd  `cmd:"" help:"Print the facts of the journal."`
-	Wait     waitCmd     `cmd:"" help:"Measure wait estimation on past calls."`
+
+	Callbacks callbacksCmd `cmd:"" help:"List, show, make, move and cancel promises to call back."`
+	SMS       smsCmd       `cmd:"" name:"sms" help:"Show the text messages sent and received."`
+	Links     linksCmd     `cmd:"" help:"Show and switch the links sent by SMS."`
+
+	Journal journalCmd `cmd:"" help:"Print the facts of the journal."`
+	Wait    waitCmd    `cmd:"" help:"Measure wait estimation on past calls."`
 }
 
 // env is what a subcommand is given.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 
 	"decroche/ari"
 	"decroche/call"
+	"decroche/callback"
 	"decroche/ivr"
 	"decroche/metrics"
 	"decroche/phone"
@@ -73,6 +73,7 @@ type server struct {
 	ari     *ari.Client
 	x       *phone.Exchange
 	journey *ivr.Journey
+	desk    desk
 	states  *stateKeeper
 	http    *http.Server
 	reloads sync.Mutex
@@ -95,6 +96,9 @@ func newServer(e *env, c *config) (_ *server, err error) {
 	ctx := e.ctx
 	def, err := service.ParseFile(c.Service)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.canCallBack(def); err != nil {
 		return nil, err
 	}
 	s.def.Store(def)
@@ -158,36 +162,40 @@ func (s *server) assemble(ctx context.Context) error {
 		ARI: s.ari, App: c.app(), Epoch: s.epoch, Log: s.log, Checkpoints: s.db.Checkpoints(),
 		Drive: s.drive, Turn: turn, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts,
 	})
+	if err := s.assembleDesk(ctx); err != nil {
+		return err
+	}
 	token, err := c.secret("api-token")
 	if err != nil {
 		return err
 	}
-	s.http = &http.Server{
-		Handler: (&api.Server{
-			Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
-			HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
-			Zone:     func() *time.Location { return s.def.Load().Location },
-			Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
-		}).Handler(),
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
-	}
+	s.http = s.httpServer((&api.Server{
+		Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
+		Desk: s.desk.book, Promises: s.db.Promises(), Texts: s.db.SMS(), Links: s.desk.links,
+		HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
+		Zone:     func() *time.Location { return s.def.Load().Location },
+		Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
+	}).Handler())
 	return nil
 }
 
 // unusedEvents are those of Asterisk's events that would be read and thrown away.
 var unusedEvents = []string{
 	"ChannelVarset", "ChannelDialplan", "ChannelCallerId", "ChannelConnectedLine", "ChannelCreated", "ChannelUserevent",
-	"ChannelStateChange", "ChannelHangupRequest", "ChannelEnteredBridge", "ChannelLeftBridge", "ChannelTalkingStarted",
-	"ChannelTalkingFinished", "ChannelToneDetected", "BridgeCreated", "BridgeDestroyed", "BridgeMerged", "BridgeVideoSourceChanged",
+	"ChannelStateChange", "ChannelHangupRequest", "ChannelEnteredBridge", "ChannelLeftBridge", "ChannelToneDetected", "BridgeCreated", "BridgeDestroyed", "BridgeMerged", "BridgeVideoSourceChanged",
 	"BridgeBlindTransfer", "BridgeAttendedTransfer", "PlaybackStarted", "Dial", "DeviceStateChanged", "EndpointStateChange",
 	"PeerStatusChange", "ContactStatusChange", "RecordingStarted", "RecordingFinished", "RecordingFailed", "TextMessageReceived",
 }
 
 // run serves until ctx ends. ready is called once, when the first call can be placed.
 func (s *server) run(ctx context.Context, ready func()) error {
-	listener, err := net.Listen("tcp", s.c.Web.Listen)
+	listener, err := s.listen(s.c.Web.Listen, "web.listen")
 	if err != nil {
-		return fmt.Errorf("serve the web on %s: %w: another program has the port; stop that one, or set web.listen in %s", s.c.Web.Listen, err, s.c.file)
+		return err
+	}
+	public, err := s.listen(s.c.Web.Public.Listen, "web.public.listen")
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -196,18 +204,11 @@ func (s *server) run(ctx context.Context, ready func()) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.x.Run(ctx) })
-	g.Go(func() error {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve the web: %w", err)
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-		defer cancel()
-		return s.http.Shutdown(bounded)
-	})
+	serveWeb(ctx, g, s.http, listener)
+	serveWeb(ctx, g, s.desk.public, public)
+	g.Go(func() error { return s.desk.dialer.Run(ctx) })
+	g.Go(func() error { return s.desk.outbox.Run(ctx) })
+	g.Go(func() error { return s.desk.links.Run(ctx) })
 	g.Go(func() error {
 		s.board.Run(ctx, func(err error) { s.log.Warn("the board of messages is not fresh", "err", err) })
 		return nil
@@ -219,6 +220,31 @@ func (s *server) run(ctx context.Context, ready func()) error {
 		return err
 	}
 	return nil
+}
+
+// listen takes an address; key is where the configuration names it.
+func (s *server) listen(address, key string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("serve the web on %s: %w: another program has the port; stop that one, or set %s in %s", address, err, key, s.c.file)
+	}
+	return l, nil
+}
+
+// serveWeb serves until ctx ends.
+func serveWeb(ctx context.Context, g *errgroup.Group, srv *http.Server, l net.Listener) {
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the web on %s: %w", l.Addr(), err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		return srv.Shutdown(bounded)
+	})
 }
 
 // housekeep obeys SIGHUP, stops when another controller took over, and keeps what was learned.
@@ -298,12 +324,13 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 	info := c.Info()
 	step, visit := ivr.StepGreet, new(ivr.Visit)
 	if cp != nil {
-		if err := json.Unmarshal(cp.State, visit); err != nil {
+		v, err := visitOf(*cp)
+		if err != nil {
 			s.log.Error("a checkpoint cannot be read; the call begins anew", "call", info.ID, "err", err)
-			visit = new(ivr.Visit)
 		} else {
 			step = cp.Step
 		}
+		visit = v
 		if visit.Settled = settled; step != ivr.StepQueue && step != ivr.StepTalk {
 			settled()
 		}
@@ -315,8 +342,14 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 		}))
 		s.log.Info("call came in", "call", info.ID, "from", info.From, "to", info.To, "trunk", info.Trunk)
 	}
-	if _, err := s.runner().Run(ctx, c, step, visit); err != nil {
+	_, err := s.runner().Run(ctx, c, step, visit)
+	switch {
+	case err != nil:
 		s.log.Info("a call is left in place", "call", info.ID, "why", err)
+	case info.Outgoing:
+		s.recallEnded(ctx, visit, visit.Recall.Outcome())
+	default:
+		s.journey.LeftWaiting(context.WithoutCancel(ctx), info, visit, context.Cause(ctx))
 	}
 }
 
@@ -324,8 +357,7 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 // agents are known to be busy; then the callers in line, as they joined it; then the others.
 func turn(a, b call.Checkpoint) int {
 	rank := func(cp call.Checkpoint) (int, time.Time) {
-		var v ivr.Visit
-		_ = json.Unmarshal(cp.State, &v) // what cannot be read begins anew, after the others
+		v, _ := visitOf(cp) // what cannot be read begins anew, after the others
 		switch {
 		case cp.Step == ivr.StepTalk:
 			return 0, v.Connected
@@ -348,9 +380,12 @@ func (s *server) runner() *call.Runner[ivr.Visit] {
 
 // gone closes a call whose caller left while no controller was there.
 func (s *server) gone(ctx context.Context, cp call.Checkpoint) {
-	visit := new(ivr.Visit)
-	if err := json.Unmarshal(cp.State, visit); err != nil {
+	visit, err := visitOf(cp)
+	if err != nil {
 		s.log.Warn("the checkpoint of a call that is over cannot be read", "call", cp.Call, "err", err)
+	}
+	if cp.Info.Outgoing {
+		s.recallEnded(ctx, visit, callback.Interrupted)
 	}
 	end := s.journey.Ended(visit, cp.Step, call.ErrHangup)
 	end.Reason = call.ReasonControllerDown
@@ -374,6 +409,9 @@ func (s *server) reload(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := c.canCallBack(def); err != nil {
+		return "", err
+	}
 	if err := s.render(ctx, def); err != nil {
 		return "", err
 	}
@@ -393,6 +431,7 @@ func (s *server) reload(ctx context.Context) (string, error) {
 	s.def.Store(def)
 	s.floor.SetQueues(def.Queues)
 	s.floor.SetRoster(c.roster())
+	s.desk.dialer.Wake()
 	return fmt.Sprintf("service %s is in force: %d menus, %d queues, %d agents; calls under way go on", def.ID, len(def.Menus), len(def.Queues), len(c.Agents)), nil
 }
 

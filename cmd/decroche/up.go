@@ -20,6 +20,9 @@ func (upCmd) Run(e *env) error {
 	if err := tcpFree("the web", c.Web.Listen, "web.listen", c.file); err != nil {
 		return err
 	}
+	if err := tcpFree("the public pages", c.Web.Public.Listen, "web.public.listen", c.file); err != nil {
+		return err
+	}
 	asterisk, stop := context.WithCancel(context.WithoutCancel(e.ctx))
 	defer stop()
 	s, err := newServer(e, c)

@@ -56,6 +56,8 @@ type Rig struct {
 	Dir      string // the data folder
 	Config   string
 	SIP, Web string // addresses
+	Public   string // of the pages for citizens
+	Operator int    // port of Trunk where our calls to citizens go
 	ARI      int    // Asterisk's port for it
 	Database string // its URL
 	Sounds   string // the folder of the line's prompts; lines share it
@@ -154,7 +156,8 @@ func (r *Rig) write(o Options) {
 		o.Service = string(raw)
 	}
 	r.WriteService(o.Service)
-	sip, ari, web := freePort(r.tb), freePort(r.tb), freePort(r.tb)
+	sip, ari, web, public := freePort(r.tb), freePort(r.tb), freePort(r.tb), freePort(r.tb)
+	r.Public, r.Operator = fmt.Sprintf("127.0.0.1:%d", public), freePort(r.tb)
 	r.ARI, r.Database, r.Sounds = ari, o.Database, filepath.Join(cacheDir(), "test-sounds")
 	r.SIP, r.Web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	database := ""
@@ -167,11 +170,11 @@ sounds: %s
 %s
 sip: {bind: 127.0.0.1, port: %d, rtp_from: 24000, rtp_to: 31999}
 ari: {bind: 127.0.0.1, port: %d}
-web: {listen: %s}
+web: {listen: %s, public: {listen: %s}}
 %s
-`, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, o.Config)
+`, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, r.Public, o.Config)
 	if !strings.Contains(o.Config, "trunks:") {
-		text += "trunks: [{name: operator, match: [" + Trunk + "]}]\n"
+		text += fmt.Sprintf("trunks: [{name: operator, match: [%s], server: \"%s:%d\"}]\n", Trunk, Trunk, r.Operator)
 	}
 	if !strings.Contains(o.Config, "agents:") {
 		text += `agents:

@@ -1,5 +1,5 @@
 // Package api is the HTTP interface for operators and their tools: agents, queues,
-// incident messages, reload, and what monitoring asks for.
+// callbacks, text messages, links, incident messages, reload, and what monitoring asks for.
 //
 // Everything below /api wants the token of the deployment ("Authorization: Bearer …").
 // Answers are JSON; an error is {"error": "…"} with what to mend. /healthz says that the
@@ -36,6 +36,10 @@ type Messages interface {
 type Server struct {
 	Floor    *routing.Floor
 	Messages Messages
+	Desk     Desk
+	Promises Promises
+	Texts    Texts
+	Links    Links
 	// Rehearse makes the message's sounds before it is public: what cannot be said is told to
 	// who wrote it, and no caller waits for a rendering.
 	Rehearse func(ctx context.Context, m ivr.Message) error
@@ -67,6 +71,16 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/messages", s.private(s.messages))
 	mux.HandleFunc("POST /api/messages", s.private(s.publish))
 	mux.HandleFunc("POST /api/messages/{id}/stop", s.private(s.stop))
+	mux.HandleFunc("GET /api/callbacks", s.private(s.callbacks))
+	mux.HandleFunc("POST /api/callbacks", s.private(s.askCallback))
+	mux.HandleFunc("GET /api/callbacks/{id}", s.private(s.showCallback))
+	mux.HandleFunc("POST /api/callbacks/{id}/move", s.private(s.moveCallback))
+	mux.HandleFunc("POST /api/callbacks/{id}/cancel", s.private(s.cancelCallback))
+	mux.HandleFunc("GET /api/slots", s.private(s.slots))
+	mux.HandleFunc("GET /api/sms", s.private(s.outbox))
+	mux.HandleFunc("GET /api/sms/inbox", s.private(s.inbox))
+	mux.HandleFunc("GET /api/links", s.private(s.links))
+	mux.HandleFunc("POST /api/links/{id}", s.private(s.setLink))
 	mux.HandleFunc("POST /api/reload", s.private(s.reload))
 	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
 }

@@ -137,7 +137,9 @@ func TestEverythingBelowAPIWantsTheToken(t *testing.T) {
 	g := newRig(t)
 	for _, route := range []string{
 		"GET /api/agents", "POST /api/agents/2001/state", "GET /api/queues", "GET /api/messages",
-		"POST /api/messages", "POST /api/messages/1/stop", "POST /api/reload",
+		"POST /api/messages", "POST /api/messages/1/stop", "POST /api/reload", "GET /api/callbacks", "POST /api/callbacks",
+		"GET /api/callbacks/X", "POST /api/callbacks/X/move", "POST /api/callbacks/X/cancel", "GET /api/slots",
+		"GET /api/sms", "GET /api/sms/inbox", "GET /api/links", "POST /api/links/site",
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		for _, auth := range []string{"", "Bearer ", "Bearer wrong", "Basic " + token, "Bearer " + token + "x", "bearer"} {

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"decroche/call"
+	"decroche/callback"
+	"decroche/ivr"
+	"decroche/links"
+	"decroche/service"
+	"decroche/sms"
+	"decroche/web/hooks"
+	"decroche/web/public"
+)
+
+// desk is what makes promises and keeps them.
+type desk struct {
+	book   *callback.Book
+	dialer *callback.Dialer
+	outbox *sms.Outbox
+	inbox  *sms.Inbox
+	links  *links.Watcher
+	public *http.Server // pages for citizens, and the providers' webhooks
+}
+
+// assembleDesk makes the parts of callbacks, text messages and links.
+func (s *server) assembleDesk(ctx context.Context) error {
+	key, err := s.c.secret("page-key")
+	if err != nil {
+		return err
+	}
+	signer := &public.Signer{Key: []byte(key), Base: s.c.publicURL()}
+	provider, err := sms.New(s.c.SMS)
+	if err != nil {
+		return fmt.Errorf("configuration %s: %w", s.c.file, err)
+	}
+	secrets, err := hooks.ReadSecrets(s.c.SMS)
+	if err != nil {
+		return fmt.Errorf("configuration %s: %w", s.c.file, err)
+	}
+	d := &s.desk
+	d.outbox = &sms.Outbox{Store: s.db.SMS(), Provider: provider, Node: s.c.Node, Journal: s.live, Log: s.log}
+	d.book = &callback.Book{
+		Store: s.db.Promises(), Texts: s.db.SMS(), Service: s.def.Load, Agents: s.agentsFor, Journal: s.live, Log: s.log,
+		PageURL: signer.PromiseURL, BookURL: signer.BookURL, Changed: s.deskChanged,
+	}
+	d.inbox = &sms.Inbox{Store: s.db.SMS(), Log: s.log, Cancel: func(ctx context.Context, from call.Number) (bool, error) {
+		_, ok, err := d.book.CancelNumber(ctx, from, "sms")
+		return ok, err
+	}, Changed: s.deskChanged, Service: s.serviceName, Phone: func() string { return s.def.Load().Present.Spoken() }, Lang: s.langOf}
+	d.links = &links.Watcher{Service: s.def.Load, Store: s.db, Log: s.log, Journal: s.live}
+	if err := d.links.Load(ctx); err != nil { // before the first call: a site switched off stays so
+		return err
+	}
+	d.dialer = &callback.Dialer{
+		Store: s.db.Promises(), Book: d.book, Floor: s.floor, Service: s.def.Load, Node: s.c.Node, Epoch: s.epoch,
+		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.closedNow, Log: s.log, NewCallID: newOutgoingID,
+	}
+	s.journey.Callbacks, s.journey.Links, s.journey.Texts = d.book, d.links, textsOf{s}
+	pages := &public.Server{
+		Desk: pagesDesk{d.book, s.db.Promises()}, Service: s.def.Load, Codes: public.NewCodes(), Signer: signer, Log: s.log,
+		Send: textsOf{s}.SendLink, Wait: s.waitToCome,
+	}
+	told := &hooks.Hooks{Store: s.db.SMS(), Inbox: d.inbox, Secrets: secrets, Base: s.c.publicURL(), Log: s.log}
+	mux := http.NewServeMux()
+	mux.Handle("/hooks/", told.Handler())
+	mux.Handle("/", pages.Handler())
+	d.public = s.httpServer(mux)
+	return nil
+}
+
+// pagesDesk is what the public pages need of the desk.
+type pagesDesk struct {
+	*callback.Book
+	store callback.Store
+}
+
+// Promise reads one promise.
+func (d pagesDesk) Promise(ctx context.Context, id callback.ID) (callback.Promise, error) {
+	return d.store.Promise(ctx, id)
+}
+
+// deskChanged wakes who has something to do after a promise or a message was kept.
+func (s *server) deskChanged() {
+	s.desk.outbox.Wake()
+	s.desk.dialer.Wake()
+}
+
+// textsOf sends what the journey and the pages have to send.
+type textsOf struct{ s *server }
+
+// SendLink implements ivr.Texter: the message is kept, and leaves at once.
+func (t textsOf) SendLink(ctx context.Context, m sms.Message) error {
+	if err := t.s.db.SMS().Enqueue(ctx, m); err != nil {
+		return err
+	}
+	t.s.desk.outbox.Wake()
+	return nil
+}
+
+func (s *server) serviceName() string {
+	def := s.def.Load()
+	return def.Name[def.Languages[0]].Say
+}
+
+// langOf is the language of a citizen who has a promise; French is answered to anybody else.
+func (s *server) langOf(ctx context.Context, from call.Number) call.Lang {
+	p, ok, err := s.db.Promises().Live(ctx, from)
+	if err != nil || !ok {
+		return ""
+	}
+	return p.Lang
+}
+
+// waitToCome is the upper bound of the wait of who would join the queue now, 0 when nobody knows.
+func (s *server) waitToCome(queue string) time.Duration {
+	for _, q := range s.floor.Queues() {
+		if q.ID == queue && q.Estimate.Known {
+			return q.Estimate.High
+		}
+	}
+	return 0
+}
+
+// agentsFor counts the agents of the roster who meet a queue's needs.
+func (s *server) agentsFor(queue string) int {
+	q := s.def.Load().Queues[queue]
+	if q == nil {
+		return 0
+	}
+	n := 0
+	for _, a := range *s.roster.Load() {
+		if meets(a, q) {
+			n++
+		}
+	}
+	return n
+}
+
+func meets(a agent, q *service.Queue) bool {
+	for skill, level := range q.Needs {
+		if a.Skills[skill] < level {
+			return false
+		}
+	}
+	return true
+}
+
+// closedNow tells of an incident that closes the queue's line: nobody is called meanwhile.
+func (s *server) closedNow(queue string) bool {
+	for _, m := range s.board.Active(queue, time.Now()) {
+		if m.Replace {
+			return true
+		}
+	}
+	return false
+}
+
+// outgoing begins the ids of the calls that we place.
+const outgoing = "out-"
+
+func newOutgoingID(p callback.Promise) call.ID {
+	return call.ID(outgoing + string(p.ID) + "-" + strings.ToLower(rand.Text()[:8]))
+}
+
+// callBack makes one attempt at keeping a promise, and tells how it ended; "" says that the
+// call goes on without this process.
+func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
+	p, def := w.Promise, s.def.Load()
+	info := call.Info{
+		ID: w.Attempt.Call, From: p.Number, To: def.Present, Arrived: time.Now(), Trunk: s.c.callsOut(), Outgoing: true,
+	}
+	visit := &ivr.Visit{
+		Lang: p.Lang, Queue: p.Queue, Reason: p.Reason, Joined: p.Joined, AgentAsked: true,
+		Recall: &ivr.Recall{
+			Promise: p.ID, Attempt: w.Attempt.N, Contact: p.Contact, Asked: p.Asked, Slot: p.Slot, Origin: p.Origin,
+			Last: p.Tries+1 >= def.Callback.Attempts, VoicemailLeft: p.Voicemail, AgentFirst: def.Callback.AgentFirst,
+			Allowed: func() bool { return s.desk.dialer.Allowed(p) },
+		},
+	}
+	visit.Carry(w.Place, w.Reservation)
+	result := callback.Interrupted
+	s.x.PlaceCall(info, func(ctx context.Context, c call.Outgoing) {
+		if _, err := s.runner().Run(ctx, c, s.journey.FirstRecallStep(visit), visit); err != nil {
+			s.log.Info("a call is left in place", "call", info.ID, "why", err)
+			result = ""
+			return
+		}
+		result = visit.Recall.Outcome()
+	})
+	return result
+}
+
+// recallEnded closes the attempt of a call that a controller before this one placed.
+func (s *server) recallEnded(ctx context.Context, v *ivr.Visit, r callback.Result) {
+	if v.Recall == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	if _, err := s.desk.book.Attempted(ctx, v.Recall.Promise, v.Recall.Attempt, r); err != nil {
+		s.log.Error("an attempt at a callback could not be closed; the next start does it", "promise", v.Recall.Promise, "err", err)
+	}
+}
+
+// httpServer bounds what a slow or hostile client can hold.
+func (s *server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+}
+
+// callsOut names the trunk that calls go out by.
+func (c *config) callsOut() string {
+	if c.CallsOut != "" {
+		return c.CallsOut
+	}
+	for _, t := range c.Trunks {
+		if t.Server != "" {
+			return t.Name
+		}
+	}
+	return ""
+}
+
+// publicURL is how citizens reach the public pages, without a slash at the end.
+func (c *config) publicURL() string {
+	return strings.TrimSuffix(cmp.Or(c.Web.Public.URL, "http://"+c.Web.Public.Listen), "/")
+}
+
+// canCallBack says what keeps a service that promises callbacks from making them.
+func (c *config) canCallBack(def *service.Definition) error {
+	if !def.Callback.On || c.callsOut() != "" {
+		return nil
+	}
+	return fmt.Errorf("the service promises callbacks and no trunk can call out: give a trunk in %s its server, or take \"callback\" out of %s", c.file, c.Service)
+}
+
+// visitOf reads what a checkpoint knows of its caller.
+func visitOf(cp call.Checkpoint) (*ivr.Visit, error) {
+	v := new(ivr.Visit)
+	if err := json.Unmarshal(cp.State, v); err != nil {
+		return new(ivr.Visit), err
+	}
+	return v, nil
+}
