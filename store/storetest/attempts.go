@@ -83,7 +83,7 @@ func takesFromMany(t *testing.T, e Engine) {
 	var all []callback.Promise
 	for i := range n {
 		p := placePromise(i, time.Duration(rng.IntN(3600))*time.Second)
-		p.Due = p.Joined.Add(time.Duration(rng.IntN(1200)-600) * time.Second)
+		p.Due = noon.Add(time.Duration(rng.IntN(3600)) * time.Second)
 		p.Queue = []string{"passeports", "titres"}[rng.IntN(2)*rng.IntN(2)]
 		all = append(all, p)
 	}
