@@ -22,8 +22,8 @@
 // Durability. SQLite runs in WAL mode with synchronous=NORMAL: a commit survives
 // the death of the process, and a power cut may take the last commits (never the
 // file). A power cut also ends the calls on the machine, so their checkpoints are
-// worth nothing; what was promised to a person (messages) is committed with
-// synchronous=FULL. PostgreSQL commits as its server is configured.
+// worth nothing; what was promised to a person (incident messages, callbacks, text
+// messages) is committed with synchronous=FULL before the call that keeps it returns. PostgreSQL commits as its server is configured.
 package store
 
 import (
