@@ -479,6 +479,7 @@ func TestWhileTheExchangeIsAwayNoPromiseHoldsAnAgent(t *testing.T) {
 
 func TestAQueueWithoutAgentsNeverKeepsAnothersPromisesOut(t *testing.T) {
 	open(t, "2000-01-03 10:00", agentA, func(o *office) {
+		o.phones.talk = 5 * time.Second
 		def := prefecture()
 		def.Queues["titres"].Needs = map[string]int{"titres": 1}
 		o.def.Store(def)
@@ -506,7 +507,7 @@ func TestAQueueWithoutAgentsNeverKeepsAnothersPromisesOut(t *testing.T) {
 		if n := o.dialer.InLine(); n != lineMax/2 {
 			t.Errorf("%d in line", n)
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(20 * time.Second)
 		o.is("a", Kept)
 	})
 }

@@ -291,11 +291,12 @@ func (x *phones) call(ctx context.Context, w Work) Result {
 		x.fault("%d callbacks are under way with %d agents for them", x.under, agents)
 	}
 	x.mu.Unlock()
-	defer func() {
+	over := sync.OnceFunc(func() {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.under--
-	}()
+	})
+	defer over()
 	if !x.step(ctx, "taken", 0) {
 		return ""
 	}
@@ -329,8 +330,9 @@ func (x *phones) call(ctx context.Context, w Work) Result {
 	if !x.step(ctx, "talking", x.talk) {
 		return ""
 	}
-	w.Reservation.Done(0)
 	x.hangUp(w.Promise.ID)
+	over()
+	w.Reservation.Done(0)
 	return Connected
 }
 
