@@ -146,7 +146,7 @@ func (e *StasisEnd) appendIDs(ids []string) []string {
 	return ids
 }
 
-// ChannelDestroyed says that a channel is gone; Cause is a Q.850 cause.
+// ChannelDestroyed says that a channel is gone; Cause is a Q.850 cause. It comes for channels made by a command; of one that came from the dialplan StasisEnd is the last word.
 type ChannelDestroyed struct {
 	Header
 	Cause     int     `json:"cause"`
@@ -163,7 +163,7 @@ func (e *ChannelDestroyed) appendIDs(ids []string) []string {
 	return ids
 }
 
-// ChannelHangupRequest says that a channel was asked to hang up, by its far end or by a command.
+// ChannelHangupRequest says that a channel was asked to hang up, before its StasisEnd. By the far end: Cause is a Q.850 cause, 0 when none was told. Soft: by Asterisk itself, and Cause has flags: 1 the driver gave it up (no RTP came), 4 Asterisk stops, 8 its time is up, 32 a command.
 type ChannelHangupRequest struct {
 	Header
 	Cause     int     `json:"cause"`

@@ -231,3 +231,30 @@ func TestWithoutAnAsteriskTheMessageSaysWhereItWasLookedForAndWhatToDo(t *testin
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAsteriskTellsWhyACallerLeftAndWhoSpeaksAndRingsAsInFrance(t *testing.T) {
+	c := valid(t)
+	if err := os.MkdirAll(c.Modules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []string{"func_talkdetect", "res_pjsip_rfc3326"} {
+		if err := os.WriteFile(filepath.Join(c.Modules, m+".so"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := render(t, c)
+	for _, m := range []string{"func_talkdetect", "res_pjsip_rfc3326"} {
+		if !strings.Contains(files["modules.conf"], "load = "+m+".so\n") {
+			t.Errorf("%s is not loaded", m)
+		}
+	}
+	for _, kind := range []string{"hangup_request", "talking", "dtmf_end"} {
+		if strings.Contains(files["stasis.conf"], "decline = ast_channel_"+kind) {
+			t.Errorf("events of %s are declined", kind)
+		}
+	}
+	tones := files["indications.conf"]
+	if !strings.Contains(tones, "country = fr\n") || !strings.Contains(tones, "ring = 440/1500,0/3500\n") {
+		t.Errorf("the tones are\n%s", tones)
+	}
+}

@@ -5,8 +5,8 @@ package main
 var wantedEvents = []doc{
 	{"StasisStart", "says that a channel entered the application."},
 	{"StasisEnd", "says that a channel left the application: it hung up, or went on in the dialplan."},
-	{"ChannelDestroyed", "says that a channel is gone; Cause is a Q.850 cause."},
-	{"ChannelHangupRequest", "says that a channel was asked to hang up, by its far end or by a command."},
+	{"ChannelDestroyed", "says that a channel is gone; Cause is a Q.850 cause. It comes for channels made by a command; of one that came from the dialplan StasisEnd is the last word."},
+	{"ChannelHangupRequest", "says that a channel was asked to hang up, before its StasisEnd. By the far end: Cause is a Q.850 cause, 0 when none was told. Soft: by Asterisk itself, and Cause has flags: 1 the driver gave it up (no RTP came), 4 Asterisk stops, 8 its time is up, 32 a command."},
 	{"ChannelDtmfReceived", "brings one key, when it is released."},
 	{"ChannelStateChange", "says that a channel rings, was answered and so on."},
 	{"ChannelTalkingStarted", "says that sound comes from the far end, where TALK_DETECT is set on the channel."},

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +30,8 @@ type CallOptions struct {
 	From string
 	// User and Password are a SIP account, where the exchange wants one.
 	User, Password string
+	// Listen is the address of a telephone that is called without an account (AwaitCalls).
+	Listen string
 	// Keys is what to press: commas part what is pressed one after the other, a duration
 	// waits, "1,2s,3#". Each is pressed 1 s after a prompt that was not heard before was
 	// recognised, or 3 s after the last; after a duration, at once.
@@ -72,13 +76,68 @@ func RunCall(ctx context.Context, o CallOptions, out io.Writer) error {
 		return explain(err, o)
 	}
 	s := &session{call: c, out: out, texts: texts, listener: c.ListenFor(ix), keys: keys, info: o.INFO}
-	s.line(c.Hear().Answered, "answered")
+	return s.follow(ctx, o)
+}
+
+// AwaitCalls is a telephone that answers: that of an account (User and Password), which it
+// registers, or one at Listen ("127.0.0.1:5070"). It takes call after call until ctx ends, each as RunCall does.
+func AwaitCalls(ctx context.Context, o CallOptions, out io.Writer) error {
+	keys, err := parseKeys(o.Keys)
+	if err != nil {
+		return err
+	}
+	cfg := Config{Server: o.Server, User: cmp.Or(o.User, "citizen"), Password: o.Password, Log: o.Log}
+	if o.Listen != "" {
+		host, port, err := net.SplitHostPort(o.Listen)
+		if err != nil {
+			return fmt.Errorf("listen for calls: %w", err)
+		}
+		if cfg.Local = host; port != "" {
+			if cfg.Port, err = strconv.Atoi(port); err != nil {
+				return fmt.Errorf("listen for calls on %s: the port is no number", o.Listen)
+			}
+		}
+	}
+	ix, texts := loadCatalogue(o.Prompts, out)
+	p, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if o.User != "" {
+		if err := p.Register(ctx); err != nil {
+			return explain(err, o)
+		}
+	}
+	fmt.Fprintln(out, "waiting for calls; Ctrl-C ends it")
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case ring := <-p.Incoming():
+			fmt.Fprintf(out, "   0.00 s  rings: %s\n", ring.CallerID())
+			c, err := ring.Answer(ctx)
+			if err != nil {
+				fmt.Fprintf(out, "           not answered: %v\n", err)
+				continue
+			}
+			s := &session{call: c, out: out, texts: texts, listener: c.ListenFor(ix), keys: slices.Clone(keys), info: o.INFO}
+			if err := s.follow(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// follow is a call from its answer to its end, and what is kept of it.
+func (s *session) follow(ctx context.Context, o CallOptions) error {
+	s.line(s.call.Hear().Answered, "answered")
 	s.run(ctx, cmp.Or(o.Wait, 30*time.Second))
 	if o.Save != "" {
-		if err := c.SaveWAV(o.Save); err != nil {
+		if err := s.call.SaveWAV(o.Save); err != nil {
 			return err
 		}
-		s.line(c.Hear().Duration(), "saved to "+o.Save)
+		s.line(s.call.Hear().Duration(), "saved to "+o.Save)
 	}
 	return s.err
 }
