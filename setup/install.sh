@@ -167,6 +167,8 @@ list_packages() {
 		# tests start and stop themselves.
 		wanted+=(gcc:gcc /usr/include/stdio.h:libc6-dev shellcheck:shellcheck
 			'/usr/lib/postgresql/*/bin/initdb:postgresql')
+		# The public pages are held against a real browser, by scripts in Node.js.
+		wanted+=(chromium:chromium node:nodejs npm:npm)
 		docker compose version >/dev/null 2>&1 || wanted+=(docker-compose:docker-compose)
 	fi
 	if [ "$purpose" = bench ]; then
@@ -335,6 +337,25 @@ install_voices() {
 	grep '^voices: ' "$log" | tail -n 1 | sed 's/^voices: /      /'
 }
 
+# --- what drives the browser --------------------------------------------------------------
+
+browser=$cache/browser
+browser_lock=$root/web/public/testdata/browser/package-lock.json
+
+browser_ready() { cmp -s "$browser_lock" "$browser/package-lock.json"; }
+
+# No script of a module is run: none of them fetches a browser of its own.
+install_browser() {
+	local new=$browser.new
+	rm -rf "$new"
+	mkdir -p "$new"
+	cp "${browser_lock%/*}/package.json" "$browser_lock" "$new/"
+	logged npm ci --prefix "$new" --ignore-scripts --no-audit --no-fund --no-update-notifier --cache "$cache/npm" ||
+		failed "the modules that drive the browser could not be fetched. Check the network, and npm's registry and proxy (npm config), then run this again."
+	rm -rf "$browser"
+	mv "$new" "$browser"
+}
+
 build() {
 	logged env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory -C "$root" build ||
 		failed "bin/decroche could not be built. When modules could not be fetched, check the network and GOPROXY."
@@ -348,6 +369,9 @@ plan() {
 	id asterisk >/dev/null 2>&1 || step make_user "the system user asterisk"
 	installed_asterisk || tree_ready || step build_tree "Asterisk from Debian's sid, into $tree (about a minute and 300 MB)"
 	voices_ready || step install_voices "the voices: SVOX Pico, espeak-ng, sox"
+	if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
+		browser_ready || step install_browser "what drives the browser: playwright-core, axe-core"
+	fi
 	step build "bin/decroche (the first build takes a minute or two)"
 }
 

@@ -145,7 +145,7 @@ func TestHoursAreThoseOfTheCitizenAndTheNoteSaysSo(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		r := o.reader().get("/fr/rappel").submit("subject", "accueil/", "number", "0692 99 00 12")
 		// 10:30 in Paris, in winter, is 13:30 on the island; its day ends at 20:00.
-		r.wants(200, "Quand souhaitez-vous être rappelé ?", "La Réunion (UTC+04:00)", "13 h 30").lacks("10 h 30", "20 h")
+		r.wants(200, "Quand souhaitez-vous être rappelé ?", "La Réunion (UTC+04:00)", "13 h 30", "Ces horaires sont ceux de la France métropolitaine").lacks("10 h 30", "20 h")
 		r.submit("slot", r.slots()[1]).wants(200, "Confirmez votre numéro", "entre 13 h 30 et 13 h 45")
 		r.submit("code", o.code("+262692990012")).wants(200, "Votre rappel", "entre 13 h 30 et 13 h 45", "La Réunion (UTC+04:00)")
 	})

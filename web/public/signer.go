@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -242,5 +243,17 @@ func known(lang call.Lang) call.Lang {
 	return languages[0]
 }
 
-// say gives a text of the pages.
-func say(lang call.Lang, id string, pairs ...any) string { return text.Get(lang, "page."+id, pairs...) }
+// say gives a text of the pages. Lines do not break within a number, nor before the signs
+// that French sets apart.
+func say(lang call.Lang, id string, pairs ...any) string {
+	t := text.Get(lang, "page."+id, pairs...)
+	if lang == "fr" {
+		t = setApart.Replace(t)
+	}
+	return pairsOfDigits.ReplaceAllString(t, "$1\u00a0$2")
+}
+
+var (
+	setApart      = strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " ?", "\u00a0?", " !", "\u00a0!")
+	pairsOfDigits = regexp.MustCompile(`(\d) (\d)`)
+)

@@ -151,7 +151,7 @@ func (v *visit) render(status int, name, title string) {
 // to book when the service calls back.
 func (v *visit) stop(status int, id string, pairs ...any) {
 	v.Lines = append(v.Lines, v.T(id+".text", pairs...))
-	if v.def.Callback.On && id != "broken" {
+	if v.def.Callback.On && status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		v.Again = "/" + string(v.Lang) + "/rappel"
 	}
 	v.Step, v.Errors, v.Notice = 0, nil, ""
@@ -220,6 +220,17 @@ func (v *visit) Hours() []string {
 		i = j
 	}
 	return out
+}
+
+// HoursNote says whose hours those are, to who was shown hours of another zone.
+func (v *visit) HoursNote() string {
+	if v.Times.Note == "" && (v.Promise == nil || v.Promise.Note == "") {
+		return ""
+	}
+	if name := v.zoneName(v.serviceZone()); name != "" {
+		return v.T("hours.zone", "zone", name)
+	}
+	return ""
 }
 
 func (v *visit) days(from, to time.Weekday) string {
@@ -327,11 +338,18 @@ func (v *visit) zoneNote(z *time.Location, at time.Time) string {
 		return ""
 	}
 	offset := at.In(z).Format("UTC-07:00")
-	name := v.T("zone." + z.String())
-	if strings.HasPrefix(name, "page.") {
-		return v.T("zone.unnamed", "offset", offset)
+	if name := v.zoneName(z); name != "" {
+		return v.T("zone.note", "zone", name, "offset", offset)
 	}
-	return v.T("zone.note", "zone", name, "offset", offset)
+	return v.T("zone.unnamed", "offset", offset)
+}
+
+// zoneName is "" for a zone that the catalogue does not name.
+func (v *visit) zoneName(z *time.Location) string {
+	if name := v.T("zone." + z.String()); !strings.HasPrefix(name, "page.") {
+		return name
+	}
+	return ""
 }
 
 // quarter writes a slot: "jeudi 26 novembre, entre 9 h 15 et 9 h 30".
