@@ -159,3 +159,22 @@ func TestACallbackAskedByKeysIsKept(t *testing.T) {
 		t.Errorf("the journal says %+v of the contact %s", said, end.Call)
 	}
 }
+
+func TestTheTelephonesInTheBinaryAreEnoughToSeeACallbackKept(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Service: callbacksOn(t, "")})
+	agent, citizen := r.Run("phone", "--agent", "2001"), r.Run("phone", "--keys", "1")
+	agent.Says("waiting for calls", 20*time.Second)
+	citizen.Says("waiting for calls", 20*time.Second)
+	r.Must("agent", "available", "2001")
+	if out := r.Must("callbacks", "add", "06 39 98 00 12", "--queue", "accueil", "--reason", "dossier"); !strings.Contains(out, "place in line") {
+		t.Errorf("the promise is shown as: %s", out)
+	}
+	agent.Says("whisper.callback (fr): Rappel.", 15*time.Second)
+	citizen.Says("rings: +33199003939", 20*time.Second)
+	citizen.Says("press 1", 20*time.Second)
+	becomes(t, r, callback.Kept, 10*time.Second)
+	if out := r.Must("callbacks", "--state", "all"); !strings.Contains(out, "kept") || strings.Contains(out, "639980012") {
+		t.Errorf("the list: %s", out)
+	}
+}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
 	"decroche/call"
@@ -42,6 +44,44 @@ func (cmd callCmd) Run(e *env) error {
 		Number: cmd.Number, Keys: cmd.Keys, Server: cmd.Server, From: cmd.From, Wait: cmd.Wait, Save: cmd.Save,
 		INFO: cmd.Info, Prompts: prompts,
 	}, e.stdout)
+}
+
+type phoneCmd struct {
+	Agent  string        `help:"Be the telephone of this agent; without it, a citizen's, where the operator's trunk sends our calls."`
+	Keys   string        `help:"Keys to press in each call, each after a prompt; with times: 2s,1."`
+	Server string        `help:"Asterisk's SIP address; the deployment's by default."`
+	Wait   time.Duration `default:"2m" help:"How long to stay in each call."`
+	Save   string        `placeholder:"FILE" help:"Save what was heard in the last call as a WAV file."`
+}
+
+// Run waits for calls, answers them and prints what is heard.
+func (cmd phoneCmd) Run(e *env) error {
+	c, err := e.load()
+	if err != nil {
+		return err
+	}
+	o := softphone.CallOptions{
+		Server: cmp.Or(cmd.Server, net.JoinHostPort(c.SIP.Bind, fmt.Sprint(c.SIP.Port))), Keys: cmd.Keys, Wait: cmd.Wait, Save: cmd.Save,
+	}
+	if cmd.Agent != "" {
+		o.User = cmd.Agent
+		if o.Password, err = readSecret(filepath.Join(c.secretDir(), "agents", filepath.Base(cmd.Agent))); err != nil {
+			return fmt.Errorf("%w (it is made when the controller starts with the agent in %s)", err, c.file)
+		}
+	} else {
+		for _, t := range c.Trunks {
+			if t.Name == c.callsOut() {
+				o.Listen = t.Server
+			}
+		}
+		if o.Listen == "" {
+			return fmt.Errorf("no trunk in %s has a server: nobody is called", c.file)
+		}
+	}
+	if o.Prompts, err = e.knownPrompts(c); err != nil {
+		return err
+	}
+	return softphone.AwaitCalls(e.ctx, o, e.stdout)
 }
 
 // knownPrompts are the sounds that may be heard, to be recognised by. They are rendered

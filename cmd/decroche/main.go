@@ -24,6 +24,7 @@ type cli struct {
 	Asterisk asteriskCmd `cmd:"" help:"Run Asterisk alone, on a rendered configuration."`
 	Serve    serveCmd    `cmd:"" help:"Run the controller alone."`
 	Call     callCmd     `cmd:"" help:"Place a call with the test telephone and print what is heard."`
+	Phone    phoneCmd    `cmd:"" help:"Be a test telephone that answers: an agent's, or a citizen's who is called back."`
 	Check    checkCmd    `cmd:"" help:"Hold a service definition against the State's guide."`
 	Reload   reloadCmd   `cmd:"" help:"Read the service definition again, without dropping a call."`
 	Agent    agentCmd    `cmd:"" help:"Show agents and set their state."`
