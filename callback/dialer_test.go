@@ -49,7 +49,7 @@ func TestALineThatClosesCarriesThoseInLineToTheNextOpeningAndTellsThem(t *testin
 			}
 		}
 		o.agent("2001", routing.Available)
-		time.Sleep(24 * time.Hour)
+		time.Sleep(16 * time.Hour)
 		o.is("a", Kept)
 		a, b := o.phones.rung("a"), o.phones.rung("b")
 		if len(a) != 1 || len(b) != 1 || a[0].Before(local("2000-01-04 08:30")) || !a[0].Before(b[0]) {
@@ -94,17 +94,17 @@ func TestAClosureByReloadTakesThePromisesOutOfLineAtOnce(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		o.is("a", InLine)
 		def := prefecture()
-		def.Closures = []service.Closure{{From: local("2000-01-03 09:00"), Until: local("2000-01-05 10:00")}}
+		def.Closures = []service.Closure{{From: local("2000-01-03 09:00"), Until: local("2000-01-04 09:00")}}
 		o.def.Store(def)
 		o.dialer.Wake()
 		time.Sleep(breather)
-		if p := o.is("a", Pending); !p.Due.Equal(local("2000-01-05 10:00")) || o.texts("a", "carried") != 1 {
+		if p := o.is("a", Pending); !p.Due.Equal(local("2000-01-04 09:00")) || o.texts("a", "carried") != 1 {
 			t.Errorf("carried to %v, told %d times", p.Due, o.texts("a", "carried"))
 		}
 		o.set("2001", routing.Available)
 		time.Sleep(time.Hour)
 		o.agent("2001", routing.Available)
-		time.Sleep(time.Until(local("2000-01-05 10:05")))
+		time.Sleep(time.Until(local("2000-01-04 09:05")))
 		o.is("a", Kept)
 	})
 }
@@ -170,7 +170,7 @@ func TestTriesFollowTheRetryRuleAndThenTheCitizenIsTold(t *testing.T) {
 		o.phones.plan["a"] = []Result{NoAnswer, Busy, Machine}
 		start := time.Now()
 		o.promise("a", start, 0)
-		time.Sleep(30 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		p := o.is("a", Unreachable)
 		if got := o.results("a"); !slices.Equal(got, []Result{NoAnswer, Busy, Machine}) || p.Tries != 3 || !p.Voicemail {
 			t.Errorf("attempts ended %v, %+v", got, p)
@@ -179,19 +179,19 @@ func TestTriesFollowTheRetryRuleAndThenTheCitizenIsTold(t *testing.T) {
 			t.Errorf("told %d times", o.texts("a", "unreachable"))
 		}
 		at := o.phones.rung("a")
-		for i, want := range []time.Time{start, start.Add(10 * time.Minute), start.Add(70 * time.Minute), local("2000-01-04 08:30")}[:3] {
+		for i, want := range []time.Time{start, start.Add(10 * time.Minute), start.Add(70 * time.Minute)} {
 			if late := at[i].Sub(want); late < 0 || late > time.Minute {
 				t.Errorf("try %d at %v, want %v", i+1, at[i], want)
 			}
 		}
 	})
-	open(t, "2000-01-03 09:00", agentA, func(o *office) {
+	open(t, "2000-01-03 15:00", agentA, func(o *office) {
 		def := prefecture()
 		def.Callback.Attempts = 4
 		o.def.Store(def)
 		o.phones.plan["a"] = []Result{NoAnswer, NoAnswer, HungUp, Connected}
 		o.promise("a", time.Now(), 0)
-		time.Sleep(24 * time.Hour)
+		time.Sleep(18 * time.Hour)
 		o.is("a", Kept)
 		if at := o.phones.rung("a"); len(at) != 4 || at[3].Before(local("2000-01-04 08:30")) || at[3].After(local("2000-01-04 08:31")) {
 			t.Errorf("rung at %v", at)

@@ -393,7 +393,7 @@ func TestBelowCapacityNeitherSideStarves(t *testing.T) {
 
 func TestBeyondCapacityTheMomentOfJoiningDecidesBetweenTheKinds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		d, waits, left := rush(t, 7, 2, 40*time.Minute)
+		d, waits, left := rush(t, 7, 2, 20*time.Minute)
 		t.Logf("%d people, %d left in line, longest waits %v", len(d.people), len(left), waits)
 		var last time.Time
 		kinds := map[bool]int{}
