@@ -174,7 +174,7 @@ type Filter struct {
 	States []State
 	Number call.Number
 	Queue  string
-	Node   string
+	Node   string // with States InLine alone it is found at once, however many promises there are
 	// From and Until bound Due.
 	From, Until time.Time
 	Limit       int // default 100

@@ -388,6 +388,26 @@ func listsPromises(t *testing.T, e Engine) {
 			t.Errorf("%s: %v, want %s", c.what, got, c.want)
 		}
 	}
+	for _, node := range []string{"n1", "n2"} {
+		get(db.Promises().TakeDue(ctx, node, []string{"titres", "passeports"}, noon.Add(time.Minute), 1))(t)
+	}
+	for want, f := range map[string]callback.Filter{
+		"4":   {Node: "n1", States: []callback.State{callback.InLine}},
+		"2":   {Node: "n2", States: []callback.State{callback.InLine, callback.Calling}},
+		"4 2": {States: []callback.State{callback.InLine}},
+		"":    {Node: "n3", States: []callback.State{callback.InLine}},
+	} {
+		var got []string
+		for _, p := range get(db.Promises().Promises(ctx, f))(t) {
+			got = append(got, strings.TrimLeft(string(p.ID), "P0"))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("by node, %+v: %v, want %s", f, got, want)
+		}
+	}
+	for _, node := range []string{"n1", "n2"} {
+		get(db.Promises().Release(ctx, node))(t)
+	}
 	counts, late, err := db.Promises().Counts(ctx, noon.Add(61*time.Minute))
 	if want := (map[callback.State]int{callback.Pending: 3}); err != nil || !reflect.DeepEqual(counts, want) || late != 2 {
 		t.Errorf("counts %v, %d late, %v; want %v and 2", counts, late, err, want)
