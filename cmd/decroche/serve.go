@@ -182,7 +182,7 @@ func (s *server) assemble(ctx context.Context) error {
 // unusedEvents are those of Asterisk's events that would be read and thrown away.
 var unusedEvents = []string{
 	"ChannelVarset", "ChannelDialplan", "ChannelCallerId", "ChannelConnectedLine", "ChannelCreated", "ChannelUserevent",
-	"ChannelStateChange", "ChannelHangupRequest", "ChannelEnteredBridge", "ChannelLeftBridge", "ChannelToneDetected", "BridgeCreated", "BridgeDestroyed", "BridgeMerged", "BridgeVideoSourceChanged",
+	"ChannelStateChange", "ChannelEnteredBridge", "ChannelLeftBridge", "ChannelToneDetected", "BridgeCreated", "BridgeDestroyed", "BridgeMerged", "BridgeVideoSourceChanged",
 	"BridgeBlindTransfer", "BridgeAttendedTransfer", "PlaybackStarted", "Dial", "DeviceStateChanged", "EndpointStateChange",
 	"PeerStatusChange", "ContactStatusChange", "RecordingStarted", "RecordingFinished", "RecordingFailed", "TextMessageReceived",
 }
