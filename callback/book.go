@@ -342,8 +342,9 @@ func (p *Promise) toSlot(slot time.Time) {
 	p.Kind, p.Slot, p.Joined, p.Due, p.By = Slot, slot, slot, slot, slot.Add(Quarter+margin)
 }
 
-// Move promises another slot, or a place in line from now on. version is the one that the
-// citizen saw, 0 for any. It returns ErrChanged, ErrSettled, ErrCalling or a *Refusal.
+// Move promises another slot, or a place in line from now on: who had one and waits for the
+// next try keeps it. version is the one that the citizen saw, 0 for any. It returns
+// ErrChanged, ErrSettled, ErrCalling or a *Refusal.
 func (b *Book) Move(ctx context.Context, id ID, version int64, kind Kind, slot time.Time, by string) (Promise, error) {
 	before, err := b.Store.Promise(ctx, id)
 	if err != nil {
@@ -356,7 +357,8 @@ func (b *Book) Move(ctx context.Context, id ID, version int64, kind Kind, slot t
 	if err := movable(before, version); err != nil {
 		return Promise{}, fmt.Errorf("move promise %s: %w", id, err)
 	}
-	if before.Kind == kind && (kind == Place || before.Slot.Equal(slot)) {
+	soon := kind == Place && !before.Due.After(pl.now)
+	if before.Kind == kind && (soon || kind == Slot && before.Slot.Equal(slot)) {
 		return before, nil
 	}
 	bound, until, ok := 0, time.Time{}, true
@@ -376,7 +378,10 @@ func (b *Book) Move(ctx context.Context, id ID, version int64, kind Kind, slot t
 		if p.State, p.Node, p.Tries = Pending, "", 0; kind == Slot {
 			p.toSlot(slot)
 		} else {
-			p.Kind, p.Slot, p.Joined, p.Due, p.By = Place, time.Time{}, pl.now, pl.now, until
+			if p.Kind != Place {
+				p.Joined = pl.now
+			}
+			p.Kind, p.Slot, p.Due, p.By = Place, time.Time{}, pl.now, until
 		}
 		c.Send = b.notes(pl.def, pl.zone, pl.now).moved(*p)
 		return c, nil

@@ -368,6 +368,24 @@ func TestASlotIsMovedWithItsReminder(t *testing.T) {
 	})
 }
 
+func TestWhoWaitsForTheNextTryIsCalledNowIfTheyAskForIt(t *testing.T) {
+	at(t, "2026-11-23 10:00", func(d *desk) {
+		p := d.ask(Request{Origin: FromPage})
+		after := d.attempt(p.ID, Busy)
+		if !after.Due.Equal(time.Now().Add(10 * time.Minute)) {
+			t.Fatalf("%+v", after)
+		}
+		time.Sleep(time.Minute)
+		now, err := d.Move(t.Context(), p.ID, after.Version, Place, time.Time{}, "agent:2001")
+		if err != nil || !now.Due.Equal(time.Now()) || !now.Joined.Equal(p.Joined) || now.Kind != Place {
+			t.Errorf("%+v, %v", now, err)
+		}
+		if same, err := d.Move(t.Context(), p.ID, 0, Place, time.Time{}, "agent:2001"); err != nil || same.Version != now.Version {
+			t.Errorf("asked again: %+v, %v", same, err)
+		}
+	})
+}
+
 func TestAPromiseTakenOutOfLineByAMoveIsNotBegun(t *testing.T) {
 	at(t, "2026-11-23 10:00", func(d *desk) {
 		p := d.ask(Request{Origin: FromPage})
