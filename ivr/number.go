@@ -13,7 +13,7 @@ import (
 const betweenDigits = 5 * time.Second
 
 // another asks for a number, reads it back and has it confirmed: three tries, then the
-// caller waits on. why is said first. What is typed is never logged.
+// caller hears why not and waits on. why is said first. What is typed is never logged.
 func (j *Journey) another(ctx context.Context, c call.Call, v *Visit, why string) (string, error) {
 	a := v.Asking
 	for range tries {
@@ -27,6 +27,7 @@ func (j *Journey) another(ctx context.Context, c call.Call, v *Visit, why string
 		}
 		number, err := call.ParseNumber(digits)
 		if err != nil || number == call.Withheld {
+			c.Flush()
 			why = refusal("invalid")
 			continue
 		}
@@ -35,6 +36,7 @@ func (j *Journey) another(ctx context.Context, c call.Call, v *Visit, why string
 		case err != nil:
 			return j.failedToPromise(ctx, c, v, err)
 		case aboutNumber(refused):
+			c.Flush() // a key too many is no beginning of the next number
 			why = refusal(refused)
 			continue
 		case refused != "":
@@ -56,7 +58,7 @@ func (j *Journey) another(ctx context.Context, c call.Call, v *Visit, why string
 			return StepWhen, nil
 		}
 	}
-	return j.back(ctx, c, v)
+	return j.back(ctx, c, v, why)
 }
 
 // typed reads a number key by key. Ten digits end it, unless it begins with 00; so does #,
