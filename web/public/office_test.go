@@ -319,7 +319,6 @@ type reader struct {
 	at     string // address of the page
 	body   string
 	answer http.Header
-	posts  int
 }
 
 func (o *office) reader() *reader {
