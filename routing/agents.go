@@ -23,7 +23,8 @@ type agent struct {
 	// time before a reservation did; stint is what is wrapped up.
 	began, idleBefore time.Time
 	stint             *stint
-	// version tells deadlines of earlier states from the present one's.
+	// version tells deadlines of earlier states from the present one's, those of an agent of the
+	// same id who left the roster included.
 	version uint64
 }
 
@@ -248,7 +249,8 @@ func (f *Floor) enterSince(a *agent, to AgentState, reason string, since, now ti
 		}
 	}
 	a.State, a.Reason, a.Since = to, reason, since
-	a.version++
+	f.versions++
+	a.version = f.versions
 	if to == WrapUp || to == SetAside {
 		f.due.push(deadline{a.Until, a.ID, a.version})
 	} else {

@@ -22,10 +22,12 @@ type Floor struct {
 	agents  map[call.AgentID]*agent
 	waiters map[call.ID]*waiter
 	due     deadlines
-	wakeAt  time.Time // when the clock will look; zero: it sleeps
-	outbox  []func()
-	onState func(AgentStatus)
-	closed  bool
+	// versions counts the states that agents entered.
+	versions uint64
+	wakeAt   time.Time // when the clock will look; zero: it sleeps
+	outbox   []func()
+	onState  func(AgentStatus)
+	closed   bool
 
 	rearm, post chan struct{} // capacity 1
 	stop        chan struct{}

@@ -335,6 +335,22 @@ func TestCallbacksInLineNeverMakeAQueueFullForThoseOnTheLine(t *testing.T) {
 	})
 }
 
+func TestAnAgentWhoCameBackToTheRosterIsNotFreedByATimerOfBefore(t *testing.T) {
+	roster := []Agent{{ID: "2001", Skills: cni(1)}}
+	tell(t, []*service.Queue{queueCNI}, roster, func(s story) {
+		s.set("2001", Available)
+		r := s.agentFor(s.join("c0", "cni"), "2001")
+		r.Failed(call.NoAnswer) // set aside for a minute, the third state
+		s.SetRoster(nil)
+		s.SetRoster(roster)
+		s.set("2001", Paused)
+		s.set("2001", Available) // c0 is in line still, and gets the third state of this agent
+		s.is("2001", Reserved)
+		time.Sleep(2 * time.Minute)
+		s.is("2001", Reserved)
+	})
+}
+
 func TestFullQueueRefusesButNotThoseWhoStoodThereBefore(t *testing.T) {
 	q := *queueCNI
 	q.MaxWaiting = 2
