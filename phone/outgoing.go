@@ -25,7 +25,8 @@ const outFormats = "alaw,ulaw"
 const callLimit = "14400"
 
 // PlaceCall begins a call of ours: info.ID, which begins with "out-", will be the id of its
-// channel, info.From the citizen, info.To the number shown, info.Trunk the trunk. The line
+// channel, and must not begin the id of another: Asterisk 22 refuses "out-1" while "out-10" is
+// there, capitals or not. info.From is the citizen, info.To the number shown, info.Trunk the trunk. The line
 // is known from now on (see Alive) though nobody is rung yet. It runs the call and returns
 // when run has; what run left ringing or up is hung up, unless the call is left in place
 // (call.ErrDetach, call.ErrFenced).
@@ -161,8 +162,8 @@ func (l *line) onLine() bool {
 
 // Dial implements call.Outgoing. It may be called once. When ctx ends it stops the ringing
 // and returns the cause; the call's own context outlives a Dial that failed, so that the
-// result can be told in order. It returns when the citizen's phone has stopped ringing, or
-// 2 s after it was asked to.
+// result can be told in order. It returns when Asterisk has given the citizen's phone up, whose
+// CANCEL is then on its way, or 2 s after it was asked to.
 func (l *line) Dial(ctx context.Context, d call.Dial) error {
 	t := l.dialling
 	if t == nil || !t.begin() {
