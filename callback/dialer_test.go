@@ -58,6 +58,23 @@ func TestALineThatClosesCarriesThoseInLineToTheNextOpeningAndTellsThem(t *testin
 	})
 }
 
+func TestWhatIsDueAndFindsNoRoomInLineIsCarriedOverAtTheClosingAndTold(t *testing.T) {
+	open(t, "2000-01-03 16:50", agentA, func(o *office) {
+		o.set("2001", routing.Paused)
+		o.closed.Store(true) // a message closes the queues until after the hours: nothing is taken in line
+		o.promise("a", time.Now(), time.Minute)
+		time.Sleep(time.Minute)
+		o.is("a", Pending)
+		if n := o.texts("a", "carried"); n != 0 {
+			t.Errorf("told %d times while the window is still to come", n)
+		}
+		time.Sleep(time.Until(local("2000-01-03 17:01")))
+		if p := o.is("a", Pending); !p.Due.Equal(local("2000-01-04 08:30")) || o.texts("a", "carried") != 1 {
+			t.Errorf("carried to %v, %d texts", p.Due, o.texts("a", "carried"))
+		}
+	})
+}
+
 func TestAnAgentWhoComesAMomentAfterTheClosingIsGivenBack(t *testing.T) {
 	open(t, "2000-01-03 10:00", agentA, func(o *office) {
 		o.set("2001", routing.Paused)

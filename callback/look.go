@@ -72,7 +72,28 @@ func (d *Dialer) lookOnce(ctx context.Context) (next time.Time, err error) {
 	if d.hours.line.Open {
 		err = d.takeDue(ctx)
 	}
+	if err == nil {
+		err = d.carryDue(ctx, now)
+	}
 	return next, err
+}
+
+// carryDue carries over what is due and stands in no line, and tells the citizens: the line is
+// closed, or a message has closed the queue's until the window promised was over.
+func (d *Dialer) carryDue(ctx context.Context, now time.Time) error {
+	list, err := d.Store.Promises(ctx, Filter{States: []State{Pending}, Until: now, Limit: carryMax})
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if d.hours.line.Open && !(d.closed(p.Queue) && now.After(p.By)) {
+			continue
+		}
+		if _, err := d.Book.Carry(ctx, p.ID); err != nil && !overtaken(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // reconcile makes the line what the Store says is in line here. It tells whether there is
