@@ -64,9 +64,13 @@ func (s *server) assembleDesk(ctx context.Context) error {
 		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.closedNow, Log: s.log, NewCallID: newOutgoingID,
 	}
 	s.journey.Callbacks, s.journey.Links, s.journey.Texts = d.book, d.links, textsOf{s}
+	proxies, err := s.c.proxies()
+	if err != nil {
+		return err
+	}
 	pages := &public.Server{
 		Desk: pagesDesk{d.book, s.db.Promises()}, Service: s.def.Load, Codes: public.NewCodes(), Signer: signer, Log: s.log,
-		Send: textsOf{s}.SendLink, Wait: s.waitToCome,
+		Send: textsOf{s}.SendLink, Wait: s.waitToCome, Proxies: proxies,
 	}
 	told := &hooks.Hooks{Store: s.db.SMS(), Inbox: d.inbox, Secrets: secrets, Base: s.c.publicURL(), Log: s.log}
 	mux := http.NewServeMux()

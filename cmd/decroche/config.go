@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -48,6 +49,8 @@ type config struct {
 		Public struct {
 			Listen string `yaml:"listen"`
 			URL    string `yaml:"url"`
+			// Proxies are those whose X-Forwarded-For is believed: addresses or networks.
+			Proxies []string `yaml:"proxies"`
 		} `yaml:"public"`
 	} `yaml:"web"`
 	SMS sms.Config `yaml:"sms"`
@@ -184,6 +187,9 @@ func (c *config) validate() error {
 	if u, err := url.Parse(c.publicURL()); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		say("web.public.url: %q: write how citizens reach the pages, such as https://rappel.example.fr", c.Web.Public.URL)
 	}
+	if _, err := c.proxies(); err != nil {
+		say("web.public.proxies: %w", err)
+	}
 	if c.CallsOut != "" && !slices.ContainsFunc(c.Trunks, func(t trunk) bool { return t.Name == c.CallsOut && t.Server != "" }) {
 		say("calls_out: %q is no trunk with a server: name one of the trunks, and give it a server", c.CallsOut)
 	}
@@ -199,6 +205,22 @@ func (c *config) validate() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// proxies reads the addresses and networks of web.public.proxies.
+func (c *config) proxies() (list []netip.Prefix, err error) {
+	for _, text := range c.Web.Public.Proxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, bad := netip.ParseAddr(text)
+			if bad != nil {
+				return nil, fmt.Errorf("%q is neither an address nor a network, such as 192.0.2.7 or 192.0.2.0/24", text)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 func (c *config) roster() []routing.Agent {
