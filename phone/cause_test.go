@@ -3,7 +3,9 @@ package phone
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"decroche/ari"
 	"decroche/call"
 )
 
@@ -29,5 +31,25 @@ func TestWhoHangsUpOnPurposeIsToldFromWhoIsCutOff(t *testing.T) {
 	}
 	if !errors.Is(errExchangeLost, call.ErrCutOff) || !errors.Is(errExchangeLost, call.ErrTechnical) {
 		t.Error("who was on an Asterisk that has died was cut off")
+	}
+}
+
+func TestACallThatIsGoneWithItsAsteriskWasCutOff(t *testing.T) {
+	saved := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name    string
+		started time.Time
+		cut     bool
+	}{
+		{"the same Asterisk", saved.Add(-time.Hour), false},
+		{"one that started since", saved.Add(time.Second), true},
+	} {
+		err := goneBecause(call.Checkpoint{At: saved}, ari.AsteriskInfo{Status: &ari.StatusInfo{StartupTime: ari.Date{Time: c.started}}})
+		if errors.Is(err, call.ErrTechnical) != c.cut || !errors.Is(err, call.ErrHangup) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if err := goneBecause(call.Checkpoint{At: saved}, ari.AsteriskInfo{}); errors.Is(err, call.ErrTechnical) {
+		t.Errorf("an Asterisk that does not tell its start: %v", err)
 	}
 }

@@ -39,8 +39,9 @@ type Options struct {
 	Drive func(ctx context.Context, c call.Call, cp *call.Checkpoint, settled func())
 	// Turn orders the calls to take up; nil: the oldest arrival first.
 	Turn func(a, b call.Checkpoint) int
-	// Gone closes a call whose caller left while no controller was there.
-	Gone func(ctx context.Context, cp call.Checkpoint)
+	// Gone closes a call whose caller left while no controller was there. why is call.ErrHangup,
+	// and call.ErrTechnical too when the call ended with an Asterisk that has started anew since.
+	Gone func(ctx context.Context, cp call.Checkpoint, why error)
 	// Code obeys a star code an agent has dialled and gives what the agent hears.
 	Code func(ctx context.Context, agent call.AgentID, code string) []call.Sound
 	// Consult reserves a colleague whom an agent calls; the colleague is released when it ends.
@@ -143,7 +144,7 @@ func (x *Exchange) up(ctx context.Context, how ari.Up) error {
 			return err
 		}
 	}
-	if err := x.recover(ctx); err != nil {
+	if err := x.recover(ctx, how.Info); err != nil {
 		return err
 	}
 	x.mu.Lock()

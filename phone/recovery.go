@@ -21,7 +21,7 @@ const recoveryPatience = 3 * time.Second
 // that still rings is given up, with its checkpoint, and one that has answered goes on if it
 // has a checkpoint. Later connects have no checkpoints to look at:
 // the calls of this process have their lines, which read their channels again by themselves.
-func (x *Exchange) recover(ctx context.Context) error {
+func (x *Exchange) recover(ctx context.Context, asterisk ari.AsteriskInfo) error {
 	var open []call.Checkpoint
 	first := !x.recovered
 	if first {
@@ -49,7 +49,7 @@ func (x *Exchange) recover(ctx context.Context) error {
 		}
 		return fmt.Errorf("recover calls: list Asterisk's channels: %w", err)
 	}
-	kept, resumed, gone := x.takeUp(ctx, open, pending, channels)
+	kept, resumed, gone := x.takeUp(ctx, open, pending, channels, asterisk)
 	x.recovered = true
 	begun := 0
 	for _, ch := range channels {
@@ -80,7 +80,7 @@ func (x *Exchange) recover(ctx context.Context) error {
 
 // takeUp starts the calls whose caller is still there, each after the one before has its
 // place, and closes the others. kept are the agents' channels that conversations need.
-func (x *Exchange) takeUp(ctx context.Context, open []call.Checkpoint, pending map[string]*line, channels []ari.Channel) (kept map[string]bool, resumed, gone int) {
+func (x *Exchange) takeUp(ctx context.Context, open []call.Checkpoint, pending map[string]*line, channels []ari.Channel, asterisk ari.AsteriskInfo) (kept map[string]bool, resumed, gone int) {
 	there := make(map[string]bool, len(channels))
 	for _, ch := range channels {
 		there[ch.ID] = ch.State == "Up" || !strings.HasPrefix(ch.ID, outPrefix)
@@ -105,11 +105,20 @@ func (x *Exchange) takeUp(ctx context.Context, open []call.Checkpoint, pending m
 				x.hangup(ctx, l.id)
 			}
 			l.mail.Close()
-			x.Gone(ctx, cp)
+			x.Gone(ctx, cp, goneBecause(cp, asterisk))
 			gone++
 		}
 	}
 	return kept, resumed, gone
+}
+
+// goneBecause says why a call is not there any more: it was cut off with its Asterisk if
+// this one is younger than what was last saved of the call. Asterisk tells its start in seconds.
+func goneBecause(cp call.Checkpoint, asterisk ari.AsteriskInfo) error {
+	if s := asterisk.Status; s != nil && s.StartupTime.After(cp.At) {
+		return errExchangeLost
+	}
+	return call.ErrHangup
 }
 
 // sweep ends the bridges of conversations that ended while no controller was there.

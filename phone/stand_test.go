@@ -61,7 +61,7 @@ func newStandAt(t *testing.T, l *lab.Lab, address string, open ...call.Checkpoin
 			s.driven <- &drive{ctx, c, cp, sync.OnceFunc(func() { close(done) })}
 			<-done
 		},
-		Gone:     func(_ context.Context, cp call.Checkpoint) { s.gone <- cp },
+		Gone:     func(_ context.Context, cp call.Checkpoint, _ error) { s.gone <- cp },
 		Accounts: func() []Account { return []Account{{ID: "2001", Name: "Camille", Password: "secret2001"}} },
 	})
 	ctx, cancel := context.WithCancel(context.Background())

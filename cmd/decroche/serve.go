@@ -379,7 +379,7 @@ func (s *server) runner() *call.Runner[ivr.Visit] {
 }
 
 // gone closes a call whose caller left while no controller was there.
-func (s *server) gone(ctx context.Context, cp call.Checkpoint) {
+func (s *server) gone(ctx context.Context, cp call.Checkpoint, why error) {
 	visit, err := visitOf(cp)
 	if err != nil {
 		s.log.Warn("the checkpoint of a call that is over cannot be read", "call", cp.Call, "err", err)
@@ -387,13 +387,18 @@ func (s *server) gone(ctx context.Context, cp call.Checkpoint) {
 	if cp.Info.Outgoing {
 		s.recallEnded(ctx, visit, callback.Interrupted)
 	}
-	end := s.journey.Ended(visit, cp.Step, call.ErrHangup)
-	end.Reason = call.ReasonControllerDown
+	end := s.journey.Ended(visit, cp.Step, why)
+	if !errors.Is(why, call.ErrTechnical) {
+		end.Reason = call.ReasonControllerDown
+	}
 	s.live.Append(call.NewEvent(cp.Call, call.EventEnded, end))
 	if err := s.db.Checkpoints().Delete(ctx, cp.Call); err != nil {
 		s.log.Warn("could not forget the checkpoint of a call that is over", "call", cp.Call, "err", err)
 	}
 	s.log.Info("a caller left while no controller was there", "call", cp.Call, "step", cp.Step)
+	if !cp.Info.Outgoing && errors.Is(why, call.ErrTechnical) { // cut off with their Asterisk: they are called back
+		s.journey.LeftWaiting(ctx, cp.Info, visit, why)
+	}
 }
 
 // reload takes the service definition and the agents as they are now in their files. What
