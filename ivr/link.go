@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"decroche/call"
+	"decroche/callback"
 	"decroche/service"
 	"decroche/sms"
 	"decroche/text"
@@ -72,7 +73,7 @@ func (j *Journey) link(ctx context.Context, c call.Call, v *Visit, id string) []
 	defer cancel()
 	err := j.Texts.SendLink(bounded, sms.Message{
 		Key: "link:" + string(info.ID), To: info.From, Lang: v.Lang, Purpose: sms.Link, Contact: info.ID,
-		Text: text.Get(v.Lang, "smslink.link", "service", v.serviceName(), "label", phraseIn(link.Label, v), "url", link.URL),
+		Text: callback.Plain(text.Get(v.Lang, "smslink.link", "service", v.serviceName(), "label", phraseIn(link.Label, v), "url", link.URL)),
 	})
 	if err != nil {
 		if ctx.Err() == nil {
