@@ -506,7 +506,7 @@ func TestAnAgentWhoDoesNotTakeItCostsTheCitizenNeitherPlaceNorTry(t *testing.T) 
 				t.Fatalf("%+v", got)
 			}
 		}
-		if got := d.attempt(p.ID, AgentRefused); got.State != Pending || got.Node != "" || got.Due.Sub(time.Now()) != rest || !got.Joined.Equal(p.Joined) {
+		if got := d.attempt(p.ID, AgentRefused); got.State != Pending || got.Node != "" || time.Until(got.Due) != rest || !got.Joined.Equal(p.Joined) {
 			t.Errorf("the fifth in a row: %+v", got)
 		}
 		time.Sleep(rest)

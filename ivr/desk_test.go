@@ -16,16 +16,15 @@ import (
 
 // book is a book of promises that a test writes in.
 type book struct {
-	mu      sync.Mutex
-	place   bool
-	slots   []time.Time
-	zone    *time.Location
-	live    map[call.Number]callback.Promise
-	why     callback.Why // refuses everybody
-	taken   int          // so many slots are taken before they can be had
-	err     error        // everything fails
-	offers  string       // why an offer is made on entry, "" for none
-	options int
+	mu     sync.Mutex
+	place  bool
+	slots  []time.Time
+	zone   *time.Location
+	live   map[call.Number]callback.Promise
+	why    callback.Why // refuses everybody
+	taken  int          // so many slots are taken before they can be had
+	err    error        // everything fails
+	offers string       // why an offer is made on entry, "" for none
 
 	requests []callback.Request // of Options
 	asked    []callback.Request // of Ask
