@@ -1,186 +1,27 @@
 package sms
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"decroche/sms/smstest"
 )
 
 const (
-	twilioSID    = "AC0123456789abcdef0123456789abcdef"
-	twilioMSID   = "MG0123456789abcdef0123456789abcdef"
-	twilioSecret = "0123456789abcdef0123456789abcdef"
-	messagesPath = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
+	twilioSID    = smstest.SID
+	twilioMSID   = smstest.Service
+	twilioSecret = smstest.Token
+	messagesPath = smstest.MessagesPath
 )
-
-// described is Twilio's published description, cut down to the one resource that we use.
-var described = sync.OnceValues(func() (routers.Router, error) {
-	doc, err := openapi3.NewLoader().LoadFromFile(filepath.Join("..", "..", "shared", "reference", "twilio_api_v2010.json"))
-	if err != nil {
-		return nil, fmt.Errorf("Twilio's description is to lie beside the repository: %w", err)
-	}
-	item := doc.Paths.Value(messagesPath)
-	if item == nil {
-		return nil, errors.New("the description has no Messages resource")
-	}
-	item.Servers = nil
-	doc.Servers = nil
-	doc.Paths = openapi3.NewPaths(openapi3.WithPath(messagesPath, item))
-	return gorillamux.NewRouter(doc)
-})
-
-// switchboard plays Twilio: it holds every request and each of its own answers against the
-// description, names of fields included, keeps what it took, and fails as it is told.
-type switchboard struct {
-	*httptest.Server
-	// complain is called with what is not as described.
-	complain func(format string, args ...any)
-	mu       sync.Mutex
-	// fail answers instead; it says whether the message is taken before.
-	fail func(w http.ResponseWriter, form url.Values) (failed, taken bool)
-	took []map[string]any
-	asks []*http.Request
-	post []url.Values
-}
-
-func newSwitchboard(t *testing.T) *switchboard {
-	t.Helper()
-	b := &switchboard{complain: t.Errorf}
-	router, err := described()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(router, w, r) }))
-	t.Cleanup(b.Close)
-	return b
-}
-
-func (b *switchboard) serve(router routers.Router, w http.ResponseWriter, r *http.Request) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	body, _ := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	route, params, err := router.FindRoute(r)
-	if err != nil {
-		b.complain("%s %s is not in the description: %v", r.Method, r.URL.Path, err)
-		http.NotFound(w, r)
-		return
-	}
-	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
-		AuthenticationFunc: func(_ context.Context, a *openapi3filter.AuthenticationInput) error {
-			if user, password, ok := r.BasicAuth(); !ok || user != twilioSID || password != twilioSecret {
-				return errors.New("no basic authentication of the account")
-			}
-			return nil
-		},
-	}}
-	if err := openapi3filter.ValidateRequest(r.Context(), in); err != nil {
-		b.complain("a request that the description refuses: %v", err)
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		b.complain("body: %v", err)
-	}
-	b.checkNames(route, r.URL.Query(), form)
-	b.asks, b.post = append(b.asks, r), append(b.post, form)
-	if b.fail != nil {
-		failed, taken := b.fail(w, form)
-		if taken && r.Method == http.MethodPost {
-			b.took = append(b.took, b.message(form))
-		}
-		if failed {
-			return
-		}
-	}
-	status, answer := http.StatusOK, any(nil)
-	if r.Method == http.MethodPost {
-		m := b.message(form)
-		b.took = append(b.took, m)
-		status, answer = http.StatusCreated, m
-	} else {
-		answer = b.list(r)
-	}
-	raw, err := json.Marshal(answer)
-	if err != nil {
-		b.complain("write the answer: %v", err)
-	}
-	header := http.Header{"Content-Type": {"application/json"}}
-	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: status, Header: header}
-	out.SetBodyBytes(raw)
-	if err := openapi3filter.ValidateResponse(r.Context(), out); err != nil {
-		b.complain("the server's own answer is not as described: %v", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(raw)
-}
-
-// checkNames refuses fields that the description does not name, for it accepts any.
-func (b *switchboard) checkNames(route *routers.Route, query, form url.Values) {
-	if body := route.Operation.RequestBody; body != nil {
-		schema := body.Value.Content.Get("application/x-www-form-urlencoded").Schema.Value
-		for name := range form {
-			if schema.Properties[name] == nil {
-				b.complain("the description knows no field %q", name)
-			}
-		}
-	} else if len(form) > 0 {
-		b.complain("a body where none is described: %v", form)
-	}
-	for name := range query {
-		if route.Operation.Parameters.GetByInAndName("query", name) == nil {
-			b.complain("the description knows no parameter %q", name)
-		}
-	}
-}
-
-func (b *switchboard) message(form url.Values) map[string]any {
-	at := time.Now().UTC().Format(time.RFC1123Z)
-	m := map[string]any{
-		"account_sid": twilioSID, "api_version": "2010-04-01", "body": form.Get("Body"), "to": form.Get("To"),
-		"date_created": at, "date_updated": at, "date_sent": nil, "direction": "outbound-api", "error_code": nil,
-		"error_message": nil, "num_media": "0", "num_segments": "1", "price": nil, "price_unit": nil, "status": "queued",
-		"sid": fmt.Sprintf("SM%032x", len(b.took)+1), "from": nil, "messaging_service_sid": nil, "subresource_uris": map[string]any{},
-	}
-	if f := form.Get("From"); f != "" {
-		m["from"] = f
-	}
-	if s := form.Get("MessagingServiceSid"); s != "" {
-		m["messaging_service_sid"] = s
-	}
-	return m
-}
-
-func (b *switchboard) list(r *http.Request) map[string]any {
-	found := []map[string]any{}
-	for _, m := range slices.Backward(b.took) {
-		if to := r.URL.Query().Get("To"); to == "" || m["to"] == to {
-			found = append(found, m)
-		}
-	}
-	return map[string]any{
-		"messages": found, "page": 0, "page_size": 200, "start": 0, "end": len(found), "uri": r.URL.String(),
-		"first_page_uri": r.URL.String(), "next_page_uri": nil, "previous_page_uri": nil,
-	}
-}
 
 // refuse answers as Twilio refuses.
 func refuse(w http.ResponseWriter, status, code int, words string) {
@@ -201,7 +42,7 @@ func secretFile(t *testing.T, secret string) string {
 	return path
 }
 
-func dialTwilio(t *testing.T, b *switchboard, set func(*Config)) *Twilio {
+func dialTwilio(t *testing.T, b *smstest.Twilio, set func(*Config)) *Twilio {
 	t.Helper()
 	c := Config{
 		Provider: "twilio", From: "+33700000000", CallbackURL: "https://accueil.example.fr/",
@@ -220,7 +61,7 @@ func dialTwilio(t *testing.T, b *switchboard, set func(*Config)) *Twilio {
 }
 
 func TestTwilioIsAskedAsItsDescriptionSays(t *testing.T) {
-	b := newSwitchboard(t)
+	b := smstest.New(t)
 	p := dialTwilio(t, b, nil)
 	m := note("promise:K3:confirmed:1")
 	m.Text = "Rappel prévu à 10 h, où vous êtes : 100 % & plus; <oui> + € 😀"
@@ -236,7 +77,7 @@ func TestTwilioIsAskedAsItsDescriptionSays(t *testing.T) {
 		"To": {string(marie)}, "From": {"+33700000000"}, "Body": {m.Text}, "ValidityPeriod": {"600"},
 		"StatusCallback": {"https://accueil.example.fr/hooks/twilio/status"},
 	}
-	if got := b.post[0]; got.Encode() != want.Encode() {
+	if got := b.Post[0]; got.Encode() != want.Encode() {
 		t.Errorf("sent %v\nwant %v", got, want)
 	}
 }
@@ -249,9 +90,9 @@ func TestTheDescriptionRefusesWhatTwilioWould(t *testing.T) {
 		{"a service that is none", "To=%2B33612345678&MessagingServiceSid=MG12"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newSwitchboard(t)
+			b := smstest.New(t)
 			complaints := 0
-			b.complain = func(string, ...any) { complaints++ }
+			b.Complain = func(string, ...any) { complaints++ }
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 				b.URL+strings.Replace(messagesPath, "{AccountSid}", twilioSID, 1), strings.NewReader(c.form))
 			if err != nil {
@@ -272,14 +113,14 @@ func TestTheDescriptionRefusesWhatTwilioWould(t *testing.T) {
 }
 
 func TestTwilioChoosesTheSenderWhenAServiceIsSet(t *testing.T) {
-	b := newSwitchboard(t)
+	b := smstest.New(t)
 	p := dialTwilio(t, b, func(c *Config) { c.From, c.CallbackURL, c.Twilio.MessagingService = "", "", twilioMSID })
 	m := note("a")
 	m.Expires = time.Now().Add(-time.Hour) // a validity below 1 s would be refused
 	if _, err := p.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	got := b.post[0]
+	got := b.Post[0]
 	if got.Get("MessagingServiceSid") != twilioMSID || got.Has("From") || got.Has("StatusCallback") || got.Get("ValidityPeriod") != "6" {
 		t.Errorf("sent %v", got)
 	}
@@ -337,8 +178,8 @@ func TestTwilioAnswersAreJudged(t *testing.T) {
 		{"a connection that is cut", func(http.ResponseWriter) { panic(http.ErrAbortHandler) }, unsure},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newSwitchboard(t)
-			b.fail = func(w http.ResponseWriter, _ url.Values) (bool, bool) { c.answer(w); return true, false }
+			b := smstest.New(t)
+			b.Fail = func(w http.ResponseWriter, _ url.Values) (bool, bool) { c.answer(w); return true, false }
 			_, err := dialTwilio(t, b, nil).Send(t.Context(), note("a"))
 			if err == nil || !c.judged(err) {
 				t.Errorf("judged %v", err)
@@ -351,7 +192,7 @@ func TestTwilioAnswersAreJudged(t *testing.T) {
 }
 
 func TestTwilioThatCannotBeReachedHasTakenNothing(t *testing.T) {
-	b := newSwitchboard(t)
+	b := smstest.New(t)
 	p := dialTwilio(t, b, nil)
 	b.Close()
 	_, err := p.Send(t.Context(), note("a"))
@@ -362,9 +203,9 @@ func TestTwilioThatCannotBeReachedHasTakenNothing(t *testing.T) {
 }
 
 func TestTwilioThatDoesNotAnswerInTimeIsADoubt(t *testing.T) {
-	b := newSwitchboard(t)
+	b := smstest.New(t)
 	hang := make(chan struct{})
-	b.fail = func(http.ResponseWriter, url.Values) (bool, bool) { <-hang; return true, true }
+	b.Fail = func(http.ResponseWriter, url.Values) (bool, bool) { <-hang; return true, true }
 	p := dialTwilio(t, b, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -376,7 +217,7 @@ func TestTwilioThatDoesNotAnswerInTimeIsADoubt(t *testing.T) {
 }
 
 func TestTwilioTellsWhetherItTookAMessage(t *testing.T) {
-	b := newSwitchboard(t)
+	b := smstest.New(t)
 	p := dialTwilio(t, b, nil)
 	m := note("a")
 	m.Created = time.Now()
@@ -391,11 +232,11 @@ func TestTwilioTellsWhetherItTookAMessage(t *testing.T) {
 	if id := find(m); id != "" {
 		t.Errorf("found %s where nothing was sent", id)
 	}
-	b.fail = func(w http.ResponseWriter, _ url.Values) (bool, bool) { w.WriteHeader(502); return true, true }
+	b.Fail = func(w http.ResponseWriter, _ url.Values) (bool, bool) { w.WriteHeader(502); return true, true }
 	if _, err := p.Send(t.Context(), m); !errors.Is(err, ErrUnsure) {
 		t.Fatal(err)
 	}
-	b.fail = nil
+	b.Fail = nil
 	if id := find(m); id != "SM00000000000000000000000000000001" {
 		t.Errorf("found %q", id)
 	}
@@ -408,10 +249,10 @@ func TestTwilioTellsWhetherItTookAMessage(t *testing.T) {
 			t.Errorf("found %s for another message", id)
 		}
 	}
-	if q := b.asks[len(b.asks)-1].URL.Query(); q.Get("To") != string(marie) {
+	if q := b.Asks[len(b.Asks)-1].URL.Query(); q.Get("To") != string(marie) {
 		t.Errorf("asked %v", q)
 	}
-	b.fail = func(w http.ResponseWriter, _ url.Values) (bool, bool) {
+	b.Fail = func(w http.ResponseWriter, _ url.Values) (bool, bool) {
 		refuse(w, 401, 20003, "Authenticate")
 		return true, false
 	}
@@ -423,9 +264,9 @@ func TestTwilioTellsWhetherItTookAMessage(t *testing.T) {
 // TestOutboxSendsOnceThroughABreakingTwilio runs the whole way: two connections are cut after
 // Twilio took the message, and it is sent once all the same.
 func TestOutboxSendsOnceThroughABreakingTwilio(t *testing.T) {
-	b := newSwitchboard(t)
-	b.fail = func(w http.ResponseWriter, form url.Values) (bool, bool) {
-		if form.Get("Body") == "" || len(b.took) > 0 {
+	b := smstest.New(t)
+	b.Fail = func(w http.ResponseWriter, form url.Values) (bool, bool) {
+		if form.Get("Body") == "" || len(b.Took) > 0 {
 			return false, false
 		}
 		w.WriteHeader(500)
@@ -444,7 +285,7 @@ func TestOutboxSendsOnceThroughABreakingTwilio(t *testing.T) {
 		o.init()
 		o.handle(t.Context(), m)
 	}
-	if m := s.get(t, "a"); m.State != Sent || len(b.took) != 1 || m.ProviderID != b.took[0]["sid"] {
-		t.Errorf("%+v, taken %d times", m, len(b.took))
+	if m := s.get(t, "a"); m.State != Sent || len(b.Took) != 1 || m.ProviderID != b.Took[0]["sid"] {
+		t.Errorf("%+v, taken %d times", m, len(b.Took))
 	}
 }
