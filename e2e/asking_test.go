@@ -458,7 +458,7 @@ func TestALineThatClosesOrIsClosedPromisesASlotOfItsNextOpening(t *testing.T) {
 	c.Hears("fr/callback.number.choice.end", 20*time.Second)
 	c.Types("1")
 	time.Sleep(5 * time.Second)
-	c.Types("2")
+	c.Types("1")
 	c.Hears("fr/callback.noted", 15*time.Second)
 	c.Ends(30 * time.Second)
 	if n := count(c, "fr/callback.when.place"); n != 0 {
