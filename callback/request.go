@@ -61,4 +61,20 @@ const (
 // Refusal is a request that is politely refused.
 type Refusal struct{ Why Why }
 
-func (e *Refusal) Error() string { return "a callback is refused: " + string(e.Why) }
+// refused says each reason to those who work with the desk, and how to go on.
+var refused = map[Why]string{
+	WhyOff:       "the service calls nobody back: its definition has no \"callback\"",
+	WhyWithheld:  "there is no number to call: ask for one",
+	WhyEmergency: "it is an emergency number",
+	WhyShort:     "short numbers are not called",
+	WhyPremium:   "numbers in 08 and of machines are not called: ask for a personal one",
+	WhyForeign:   "its country is not among \"callback.numbers\" of the service",
+	WhyInvalid:   "no telephone has this number",
+	WhyOurs:      "it is one of the service's own numbers",
+	WhyTooMany:   "the number has had as many promises today as \"callback.per_day\" allows",
+	WhyFull:      "nothing can be promised: the line is closed or closes too soon for a place in it, and no slot was asked for or is free",
+	WhyAsleep:    "the line is never open in the citizen's day",
+	WhySlot:      "the slot is taken, past, too far, or outside the hours of the line or of the citizen: take another",
+}
+
+func (e *Refusal) Error() string { return "a callback is refused (" + string(e.Why) + "): " + refused[e.Why] }
