@@ -79,6 +79,9 @@ type Dialer struct {
 	Call func(ctx context.Context, w Work) Result
 	// Closed says that a message closes the queue's line for now: nobody is called. nil: never.
 	Closed func(queue string) bool
+	// OnLine says that the citizen is on a call to us this very moment: they are not rung
+	// beside it, and their place is kept. nil: never.
+	OnLine func(call.Number) bool
 	Log    *slog.Logger
 	// NewCallID names the call of the next attempt.
 	NewCallID func(p Promise) call.ID
@@ -143,6 +146,8 @@ func (d *Dialer) Allowed(p Promise) bool {
 }
 
 func (d *Dialer) closed(queue string) bool { return d.Closed != nil && d.Closed(queue) }
+
+func (d *Dialer) onLine(p Promise) bool { return d.OnLine != nil && d.OnLine(p.Number) }
 
 func (d *Dialer) ready() bool { return d.Ready == nil || d.Ready() }
 

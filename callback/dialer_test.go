@@ -494,6 +494,36 @@ func TestWhileTheExchangeIsAwayNoPromiseHoldsAnAgent(t *testing.T) {
 	})
 }
 
+func TestACitizenWhoIsOnACallToUsIsNotRungBesideItAndKeepsThePlace(t *testing.T) {
+	open(t, "2000-01-03 10:00", agentA, func(o *office) {
+		o.set("2001", routing.Paused)
+		o.promise("a", time.Now(), time.Minute)
+		time.Sleep(2 * time.Second)
+		o.is("a", InLine)
+		o.calling.Store(numberOf("a"), true)
+		o.promise("b", time.Now(), 0)
+		o.set("2001", routing.Available)
+		time.Sleep(10 * time.Second)
+		if p := o.is("a", InLine); p.Attempts != 0 || len(o.phones.rung("b")) != 1 {
+			t.Errorf("%d attempts; b was rung %d times", p.Attempts, len(o.phones.rung("b")))
+		}
+		time.Sleep(10 * time.Minute)
+		if since := o.agent("2001", routing.Available).Since; time.Since(since) < 5*time.Minute {
+			t.Errorf("an agent is held again and again for who cannot be rung: idle since %v", since)
+		}
+		o.calling.Delete(numberOf("a")) // and was not answered
+		o.promise("c", time.Now(), 0)
+		o.set("2001", routing.Paused)
+		time.Sleep(away + look)
+		o.set("2001", routing.Available)
+		time.Sleep(10 * time.Minute)
+		a, c := o.phones.rung("a"), o.phones.rung("c")
+		if len(a) != 1 || len(c) != 1 || !a[0].Before(c[0]) {
+			t.Errorf("rung at %v and %v", a, c)
+		}
+	})
+}
+
 func TestAQueueWithoutAgentsNeverKeepsAnothersPromisesOut(t *testing.T) {
 	open(t, "2000-01-03 10:00", agentA, func(o *office) {
 		o.phones.talk = 5 * time.Second

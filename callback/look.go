@@ -186,6 +186,8 @@ func (d *Dialer) place(ctx context.Context, p Promise) {
 		err = d.giveBack(ctx, p)
 	case !d.allowed(p):
 		_, err = d.Book.Carry(ctx, p.ID)
+	case d.onLine(p):
+		d.hold(p.ID)
 	default:
 		err = d.join(ctx, p)
 	}

@@ -21,18 +21,19 @@ import (
 // exchange of a test.
 type office struct {
 	*testing.T
-	store  *memory
-	tap    *tap
-	def    atomic.Pointer[service.Definition]
-	floor  *routing.Floor
-	book   *Book
-	dialer *Dialer
-	phones *phones
-	ready  atomic.Bool
-	closed atomic.Bool
-	alive  sync.Map // call ids
-	ended  chan error
-	stop   context.CancelFunc
+	store   *memory
+	tap     *tap
+	def     atomic.Pointer[service.Definition]
+	floor   *routing.Floor
+	book    *Book
+	dialer  *Dialer
+	phones  *phones
+	ready   atomic.Bool
+	closed  atomic.Bool
+	alive   sync.Map // call ids
+	calling sync.Map // numbers on a call to us
+	ended   chan error
+	stop    context.CancelFunc
 }
 
 // open plays fn in an office whose clock shows the given time of Paris; agents are signed in.
@@ -84,6 +85,7 @@ func (o *office) begin() {
 	o.dialer = &Dialer{
 		Store: o.tap, Book: o.book, Floor: o.floor, Service: o.def.Load, Node: "n1", Epoch: epoch, Ready: o.ready.Load,
 		Alive:  func(id call.ID) bool { _, ok := o.alive.Load(id); return ok },
+		OnLine: func(n call.Number) bool { _, ok := o.calling.Load(n); return ok },
 		Closed: func(string) bool { return o.closed.Load() }, Call: o.phones.call,
 		NewCallID: func(p Promise) call.ID {
 			return call.ID(fmt.Sprintf("out-%s-%d-%d", p.ID, epoch, calls.Add(1)))

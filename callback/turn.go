@@ -170,7 +170,11 @@ func (d *Dialer) claim(ctx context.Context, t *turn) (Promise, bool) {
 	if gone {
 		return p, false
 	}
-	if ctx.Err() == nil && d.ready() && d.Allowed(p) {
+	busy := d.onLine(p)
+	if busy {
+		d.hold(p.ID)
+	}
+	if ctx.Err() == nil && d.ready() && d.Allowed(p) && !busy {
 		id := d.NewCallID(p)
 		d.mu.Lock()
 		t.call = id

@@ -430,3 +430,54 @@ func TestAHundredRequestsForOneNumberAtOnceAreOnePromise(t *testing.T) {
 		t.Errorf("the citizen is told more than once, or never:\n%s", out)
 	}
 }
+
+func TestACitizenWhoCallsAgainIsNeverCalledBesideItNorTwice(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(callbacksOn(t, "", "ring: 5s", "ring: 20s"), "ring: 10s", "ring: 40s", 1) // their own call takes a while
+	r := rig.Start(t, rig.Options{Service: text})
+	home := mobile(t, r, softphone.Manner{Never: true})
+	one, two := r.Agent("2001"), r.Agent("2002")
+	back := func(number string, desk *softphone.Phone) { // calls and is answered
+		t.Helper()
+		c := joins(r, number)
+		agent := r.Answers(desk, 10*time.Second)
+		agent.HearsAll("fr/whisper.wait.*", 10*time.Second)
+		r.Talks(c, agent)
+	}
+	settled := func(id callback.ID, n int) {
+		t.Helper()
+		if p := isNow(t, r, id, callback.Answered); len(home.Met()) != n {
+			t.Errorf("the citizen was rung %d times, want %d: %+v", len(home.Met()), n, p)
+		}
+	}
+
+	// The agent hears the callback out while the citizen is on another call to us.
+	id := promised(t, r, nth(1), "dossier")
+	r.Must("agent", "available", "2001")
+	ring := r.Rings(one, 10*time.Second)
+	c := joins(r, nth(1))
+	up, err := ring.Answer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := r.Listen(one, up)
+	agent.Hears("fr/recall.agent.busy", 20*time.Second)
+	other := r.Answers(one, 10*time.Second)
+	other.HearsAll("fr/whisper.wait.*", 10*time.Second)
+	r.Talks(c, other)
+	settled(id, 0)
+	c.HangsUp()
+	r.Must("agent", "pause", "2001")
+
+	// The citizen's phone rings when another agent answers their call.
+	r.Must("agent", "available", "2002")
+	id = promised(t, r, nth(2), "")
+	agent = r.Answers(two, 10*time.Second)
+	home.rings(t, r, 1)
+	r.Must("agent", "available", "2001")
+	back(nth(2), one)
+	home.gaveUp(t, r, 0)
+	agent.Hears("fr/recall.agent.settled", 5*time.Second)
+	agent.Ends(5 * time.Second)
+	settled(id, 1)
+}

@@ -35,6 +35,11 @@ type Recall struct {
 	// Allowed says whether the citizen may be rung this very moment; the agent may have been slow
 	// to answer. nil: yes.
 	Allowed func() bool `json:"-"`
+	// Wanted says whether the promise is still to be kept: since the attempt began it may have
+	// been cancelled, or the citizen have called and be with an agent. nil: yes.
+	Wanted func(ctx context.Context) bool `json:"-"`
+	// Busy says that the citizen is on a call to us this very moment. nil: no.
+	Busy func() bool `json:"-"`
 	// Result is how the attempt ended, "" while it is under way.
 	Result callback.Result `json:"result,omitempty"`
 }
@@ -114,8 +119,14 @@ func (r *Recall) ended(step string, err error) call.End {
 	return call.End{Outcome: call.NotReached, Reason: reason}
 }
 
-// errAgentGone gives up a citizen's phone that rings for an agent who has left.
-var errAgentGone = errors.New("the agent hung up")
+// Why a citizen's phone that rings is given up.
+var (
+	errAgentGone = errors.New("the agent hung up")
+	errSettled   = errors.New("the promise is settled")
+)
+
+// wanted asks whether the promise is still to be kept.
+func (r *Recall) wanted(ctx context.Context) bool { return r.Wanted == nil || r.Wanted(ctx) }
 
 // recallDial rings the citizen; the agent, if rung first, hears it ring.
 func (j *Journey) recallDial(ctx context.Context, c call.Call, v *Visit) (string, error) {
@@ -132,6 +143,11 @@ func (j *Journey) recallDial(ctx context.Context, c call.Call, v *Visit) (string
 	case v.Recall.Allowed != nil && !v.Recall.Allowed():
 		j.free(ctx, v, "recall.agent.late")
 		return v.unreached(callback.Interrupted) // the dialer carries it over
+	case !v.Recall.wanted(ctx):
+		return j.recallSettled(ctx, v)
+	case v.Recall.Busy != nil && v.Recall.Busy():
+		j.free(ctx, v, "recall.agent.busy")
+		return v.unreached(callback.Interrupted) // the dialer waits for the end of their call
 	}
 	j.ringback(ctx, v, true)
 	j.greeting(ctx, v) // in the making before it is needed
@@ -151,6 +167,8 @@ func (j *Journey) recallDial(ctx context.Context, c call.Call, v *Visit) (string
 	case errors.Is(err, errAgentGone):
 		j.agentLeft(ctx, c, v)
 		return v.unreached(callback.AgentMissed)
+	case errors.Is(err, errSettled):
+		return j.recallSettled(ctx, v)
 	case !errors.As(err, &failed):
 		j.Log.Error("a citizen could not be rung", "call", c.Info().ID, "err", err)
 		j.free(ctx, v, "recall.agent.unreachable")
@@ -166,28 +184,43 @@ func (j *Journey) recallDial(ctx context.Context, c call.Call, v *Visit) (string
 	return v.unreached(result)
 }
 
-// dial rings the citizen until they answer, and gives up when the agent leaves.
+// lookAgain is how often a phone that rings is asked whether it still has to.
+const lookAgain = 500 * time.Millisecond
+
+// dial rings the citizen until they answer, and gives up when the agent leaves, or when there
+// is no promise to keep any more.
 func (j *Journey) dial(ctx context.Context, out call.Outgoing, v *Visit) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	defer giveUp(nil)
+	var gone <-chan struct{}
 	if v.leg != nil {
-		gone := v.leg.Gone()
-		watch.Go(func() {
+		gone = v.leg.Gone()
+	}
+	watch.Go(func() {
+		again := time.NewTicker(lookAgain)
+		defer again.Stop()
+		for {
 			select {
 			case <-gone:
 				giveUp(errAgentGone)
+			case <-again.C:
+				if v.Recall.wanted(ctx) {
+					continue
+				}
+				giveUp(errSettled)
 			case <-ctx.Done():
 			}
-		})
-	}
+			return
+		}
+	})
 	r := v.Recall
 	err := out.Dial(ctx, call.Dial{Timeout: v.def.Callback.Ring, Started: func() {
 		j.note(out, call.EventDialled, "promise", r.Promise, "attempt", r.Attempt, "contact", r.Contact)
 	}})
-	if err != nil && errors.Is(context.Cause(ctx), errAgentGone) {
-		return errAgentGone
+	if why := context.Cause(ctx); err != nil && (errors.Is(why, errAgentGone) || errors.Is(why, errSettled)) {
+		return why
 	}
 	return err
 }
@@ -222,6 +255,12 @@ func (j *Journey) recallGreet(ctx context.Context, c call.Call, v *Visit) (strin
 		return j.voicemail(ctx, c, v)
 	case err != nil:
 		return "", err
+	}
+	if !v.Recall.wanted(ctx) { // they cancelled it meanwhile, or are with an agent on another call
+		if err := c.Say(ctx, j.prompts(ctx, v, "recall.goodbye")...); err != nil {
+			return "", err
+		}
+		return j.recallSettled(ctx, v)
 	}
 	if v.leg == nil {
 		return StepRecallWait, nil
@@ -324,6 +363,12 @@ func (j *Journey) recallWait(ctx context.Context, c call.Call, v *Visit) (string
 		return "", err
 	}
 	return j.attend(ctx, c, v, length(words))
+}
+
+// recallSettled lets the agent go when there is nobody to call any more.
+func (j *Journey) recallSettled(ctx context.Context, v *Visit) (string, error) {
+	j.free(ctx, v, "recall.agent.settled")
+	return v.unreached(callback.Interrupted)
 }
 
 // recallSorry ends a call that a failure of ours has broken: the citizen is called again.

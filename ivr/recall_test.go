@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -498,6 +499,69 @@ func TestACitizenIsNotRungAfterHoursThoughTheAgentHasAnswered(t *testing.T) {
 		g.is(false, true)
 		if c.rung() != 0 || g.last() != "fr/recall.agent.late" || s.state("2001") != routing.Available {
 			t.Errorf("%d dials, the agent heard %q and is %s", c.rung(), g.last(), s.state("2001"))
+		}
+	})
+}
+
+func TestACitizenWhomNobodyHasToCallAnyMoreIsLeftInPeace(t *testing.T) {
+	for who, first := range map[string]func(*Visit){"agent first": func(*Visit) {}, "citizen first": citizenFirst} {
+		for name, test := range map[string]struct {
+			after time.Duration // from the beginning until the promise is settled
+			rung  int
+			hears []string
+		}{
+			"before the phone rings": {0, 0, nil},
+			"while it rings":         {12 * time.Second, 1, nil},
+			"before the key":         {time.Hour, 1, []string{"fr/recall.hello", "fr/recall.press", "fr/recall.goodbye"}},
+		} {
+			t.Run(name+", "+who, func(t *testing.T) {
+				play(t, func(s *stage) {
+					settled := time.Now().Add(test.after)
+					var byNow atomic.Bool
+					c := s.recalled(func(v *Visit) {
+						first(v)
+						v.Recall.Wanted = func(context.Context) bool { return time.Now().Before(settled) && !byNow.Load() }
+					})
+					stops := make(chan time.Time, 1)
+					c.answers = func(ctx context.Context) error {
+						defer func() { stops <- time.Now() }()
+						return after(18 * time.Second)(ctx)
+					}
+					c.starts()
+					if len(test.hears) > 0 {
+						<-stops
+						time.Sleep(7 * time.Second)
+						byNow.Store(true)
+						c.types("1")
+					}
+					c.results(callback.Interrupted, call.NotReached, call.ReasonInternal)
+					if test.rung > 0 && len(test.hears) == 0 {
+						if late := (<-stops).Sub(settled); late > time.Second {
+							t.Errorf("the phone rang for %s more", late)
+						}
+					}
+					c.hears(test.hears...)
+					if c.rung() != test.rung || s.state("2001") != routing.Available || len(look(s.book, &s.book.kept)) != 0 {
+						t.Errorf("%d dials, the agent is %s", c.rung(), s.state("2001"))
+					}
+					for _, g := range c.legs {
+						g.is(false, true)
+						if g.last() != "fr/recall.agent.settled" {
+							t.Errorf("the agent heard %q", g.last())
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestACitizenWhoIsOnACallToUsIsNotRungBesideIt(t *testing.T) {
+	play(t, func(s *stage) {
+		c := s.recall(func(v *Visit) { v.Recall.Busy = func() bool { return true } })
+		c.results(callback.Interrupted, call.NotReached, call.ReasonInternal)
+		if c.rung() != 0 || c.leg().last() != "fr/recall.agent.busy" || s.state("2001") != routing.Available {
+			t.Errorf("%d dials, the agent heard %q and is %s", c.rung(), c.leg().last(), s.state("2001"))
 		}
 	})
 }

@@ -225,6 +225,18 @@ func (x *Exchange) line(id string) *line {
 	return x.lines[id]
 }
 
+// OnLine tells whether somebody with that number is on a call to us.
+func (x *Exchange) OnLine(n call.Number) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, l := range x.lines {
+		if !l.info.Outgoing && l.info.From == n && n != call.Withheld {
+			return true
+		}
+	}
+	return false
+}
+
 // legInUse tells whether a line or a consultation of this process has the channel.
 func (x *Exchange) legInUse(id string) bool {
 	x.mu.Lock()

@@ -49,7 +49,7 @@ func TestPromptsTheLineNeedsAreThere(t *testing.T) {
 		callback.refused.foreign callback.refused.invalid callback.refused.ours callback.refused.too_many callback.refused.full
 		callback.refused.asleep callback.refused.slot
 		recall.hello.plain recall.press recall.press.key recall.again recall.wait recall.sorry recall.goodbye
-		recall.agent.no_answer recall.agent.busy recall.agent.refused recall.agent.voicemail recall.agent.unreachable recall.agent.hung_up recall.agent.late
+		recall.agent.no_answer recall.agent.busy recall.agent.refused recall.agent.voicemail recall.agent.unreachable recall.agent.hung_up recall.agent.late recall.agent.settled
 		whisper.callback whisper.callback.refuse link.offer link.sent link.failed link.hear`)
 	for i := range 100 {
 		need = append(need, "number.digit."+strconv.Itoa(i/10)+strconv.Itoa(i%10))

@@ -61,7 +61,7 @@ func (s *server) assembleDesk(ctx context.Context) error {
 	}
 	d.dialer = &callback.Dialer{
 		Store: s.db.Promises(), Book: d.book, Floor: s.floor, Service: s.def.Load, Node: s.c.Node, Epoch: s.epoch,
-		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.closedNow, Log: s.log, NewCallID: newOutgoingID,
+		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.closedNow, OnLine: s.x.OnLine, Log: s.log, NewCallID: newOutgoingID,
 	}
 	s.journey.Callbacks, s.journey.Links, s.journey.Texts = d.book, d.links, textsOf{s}
 	proxies, err := s.c.proxies()
@@ -187,6 +187,8 @@ func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
 			Promise: p.ID, Attempt: w.Attempt.N, Contact: p.Contact, Asked: p.Asked, Slot: p.Slot, Origin: p.Origin,
 			Last: p.Tries+1 >= def.Callback.Attempts, VoicemailLeft: p.Voicemail, AgentFirst: def.Callback.AgentFirst,
 			Allowed: func() bool { return s.desk.dialer.Allowed(p) },
+			Wanted:  func(ctx context.Context) bool { return s.stillPromised(ctx, p.ID) },
+			Busy:    func() bool { return s.x.OnLine(p.Number) },
 		},
 	}
 	visit.Carry(w.Place, w.Reservation)
@@ -200,6 +202,14 @@ func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
 		result = visit.Recall.Outcome()
 	})
 	return result
+}
+
+// stillPromised says whether a citizen is still to be called; if the store does not say, they are.
+func (s *server) stillPromised(ctx context.Context, id callback.ID) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	p, err := s.db.Promises().Promise(ctx, id)
+	return err != nil || p.State.Live()
 }
 
 // recallEnded closes the attempt of a call that a controller before this one placed.
