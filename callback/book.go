@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"decroche/call"
@@ -389,9 +388,9 @@ func (b *Book) Move(ctx context.Context, id ID, version int64, kind Kind, slot t
 	if err != nil {
 		return Promise{}, asRefusal(fmt.Errorf("move promise %s: %w", id, err))
 	}
-	why := "citizen"
-	if strings.HasPrefix(by, "agent:") {
-		why = "agent"
+	why := "agent" // whatever the name that an operator goes by
+	if by == "page" || by == "sms" {
+		why = "citizen"
 	}
 	b.moved(after, why)
 	b.changed()
