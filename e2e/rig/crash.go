@@ -92,9 +92,11 @@ func (r *Rig) Takeover() (first *Process) {
 	r.tb.Helper()
 	first = &Process{r.control, r}
 	r.tb.Cleanup(func() { first.p.end(syscall.SIGTERM) })
-	web := fmt.Sprintf("127.0.0.1:%d", freePort(r.tb))
-	r.EditConfig("listen: "+r.Web, "listen: "+web)
-	r.Web = web
+	for _, address := range []*string{&r.Web, &r.Public} {
+		other := fmt.Sprintf("127.0.0.1:%d", freePort(r.tb))
+		r.EditConfig("listen: "+*address, "listen: "+other)
+		*address = other
+	}
 	r.StartController()
 	return first
 }
