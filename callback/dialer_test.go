@@ -524,6 +524,25 @@ func TestACitizenWhoIsOnACallToUsIsNotRungBesideItAndKeepsThePlace(t *testing.T)
 	})
 }
 
+func TestWhenTheExchangeIsBackThoseWhoJoinedFirstAreCalledFirst(t *testing.T) {
+	open(t, "2000-01-03 10:00", agentA, func(o *office) {
+		o.set("2001", routing.Paused)
+		o.promise("later", time.Now(), 0)
+		time.Sleep(time.Second)
+		o.is("later", InLine)
+		o.ready.Store(false) // and the one before comes back from an attempt that was cut short
+		time.Sleep(2 * time.Second)
+		o.promise("first", time.Now(), time.Minute)
+		o.set("2001", routing.Available)
+		o.ready.Store(true)
+		time.Sleep(10 * time.Minute)
+		first, later := o.phones.rung("first"), o.phones.rung("later")
+		if len(first) != 1 || len(later) != 1 || !first[0].Before(later[0]) {
+			t.Errorf("rung at %v and %v", first, later)
+		}
+	})
+}
+
 func TestAQueueWithoutAgentsNeverKeepsAnothersPromisesOut(t *testing.T) {
 	open(t, "2000-01-03 10:00", agentA, func(o *office) {
 		o.phones.talk = 5 * time.Second

@@ -1,8 +1,10 @@
 package callback
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"decroche/service"
@@ -62,15 +64,15 @@ func (d *Dialer) lookOnce(ctx context.Context) (next time.Time, err error) {
 			d.drop(t.turn)
 		}
 	}
-	full, err := d.reconcile(ctx)
+	todo, err := d.reconcile(ctx)
 	if err != nil {
 		return next, err
 	}
-	if full {
-		next = now
-	}
 	if d.hours.line.Open {
-		err = d.takeDue(ctx)
+		todo, err = d.takeDue(ctx, todo)
+	}
+	if more := d.placeAll(ctx, todo); more {
+		next = now
 	}
 	if err == nil {
 		err = d.carryDue(ctx, now)
@@ -96,14 +98,14 @@ func (d *Dialer) carryDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// reconcile makes the line what the Store says is in line here. It tells whether there is
-// more to carry over.
-func (d *Dialer) reconcile(ctx context.Context) (more bool, err error) {
+// reconcile takes out of line what the Store has there no more, and returns what it has there
+// that stands in no line.
+func (d *Dialer) reconcile(ctx context.Context) (todo []Promise, err error) {
 	seq := d.nextLook()
 	const limit = 20 * lineMax
 	list, err := d.Store.Promises(ctx, Filter{States: []State{InLine}, Node: d.Node, Limit: limit})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	mine := make(map[ID]Promise, len(list))
 	for _, p := range list {
@@ -120,19 +122,31 @@ func (d *Dialer) reconcile(ctx context.Context) (more bool, err error) {
 			d.drop(t.turn)
 		}
 	}
-	carried := 0
 	for _, p := range list {
-		if _, ok := mine[p.ID]; !ok || !d.free(p.ID) {
-			continue
+		if _, ok := mine[p.ID]; ok && d.free(p.ID) {
+			todo = append(todo, p)
 		}
+	}
+	return todo, nil
+}
+
+// placeAll puts promises where they belong, those who joined first before the others: an agent
+// may be free. It tells whether there are more to carry over.
+func (d *Dialer) placeAll(ctx context.Context, todo []Promise) (more bool) {
+	slices.SortStableFunc(todo, func(a, b Promise) int {
+		return cmp.Or(a.Joined.Compare(b.Joined), cmp.Compare(a.ID, b.ID))
+	})
+	carried := 0
+	for _, p := range todo {
 		if !d.allowed(p) {
 			if carried++; carried > carryMax {
-				return true, nil
+				more = true
+				continue
 			}
 		}
 		d.place(ctx, p)
 	}
-	return false, nil
+	return more
 }
 
 // nextLook counts the looks: what changes from now on is newer than what is read next.
@@ -216,8 +230,9 @@ func (d *Dialer) giveBack(ctx context.Context, p Promise) error {
 	return err
 }
 
-// takeDue takes what is due, as far as the queues have room: those who joined first.
-func (d *Dialer) takeDue(ctx context.Context) error {
+// takeDue takes what is due, as far as the queues have room beside todo: those who joined
+// first. It returns both; they are in line for the Store and stand in none yet.
+func (d *Dialer) takeDue(ctx context.Context, todo []Promise) ([]Promise, error) {
 	var open []string
 	for id := range d.hours.def.Queues {
 		if !d.closed(id) {
@@ -225,40 +240,39 @@ func (d *Dialer) takeDue(ctx context.Context) error {
 		}
 	}
 	share := max(shareMin, lineMax/max(1, len(open)))
-	open, full, room := d.roomy(open, share)
+	open, full, room := d.roomy(open, todo, share)
 	if d.hours.at.Sub(d.traded) >= look { // not at each of many looks: it costs two commits
 		d.traded = d.hours.at
 		for _, q := range full {
 			if err := d.trade(ctx, q); err != nil {
-				return err
+				return todo, err
 			}
 		}
 	}
 	for range 20 { // what is left after so many, the next look takes
 		if len(open) == 0 {
-			return nil
+			return todo, nil
 		}
 		due, err := d.Store.TakeDue(ctx, d.Node, open, d.hours.at, room)
-		if err != nil {
-			return err
+		todo = append(todo, due...)
+		if err != nil || len(due) < room {
+			return todo, err
 		}
-		for _, p := range due {
-			d.place(ctx, p)
-		}
-		if len(due) < room {
-			return nil
-		}
-		open, _, room = d.roomy(open, share)
+		open, _, room = d.roomy(open, todo, share)
 	}
-	return nil
+	return todo, nil
 }
 
-// roomy tells the queues that have room in line from those that have their share there. room
-// is what the one with the least room takes: what is taken for all may all be its.
-func (d *Dialer) roomy(queues []string, share int) (roomy, full []string, room int) {
+// roomy tells the queues that have room in line, beside those who are about to join, from
+// those that have their share there. room is what the one with the least room takes: what is
+// taken for all may all be its.
+func (d *Dialer) roomy(queues []string, todo []Promise, share int) (roomy, full []string, room int) {
 	standing := map[string]int{}
 	for _, t := range d.waiting() {
 		standing[t.p.Queue]++
+	}
+	for _, p := range todo {
+		standing[p.Queue]++
 	}
 	room = share
 	for _, q := range queues {
