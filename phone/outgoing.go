@@ -186,6 +186,9 @@ func (l *line) Dial(ctx context.Context, d call.Dial) error {
 		if !l.stopRinging(ctx) {
 			return nil
 		}
+		if !l.x.Ready() { // nobody knows for how long it rang
+			return fmt.Errorf("ring a citizen: %w: the exchange is out of reach", call.ErrTechnical)
+		}
 		return &call.RingError{Result: call.NoAnswer}
 	case <-ctx.Done():
 		if !l.stopRinging(ctx) {
