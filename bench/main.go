@@ -26,6 +26,8 @@ import (
 const (
 	decroche = "decroche"
 	baseline = "app_queue"
+	// callbacks is a line of its own, for calls that are placed.
+	callbacks = "callbacks"
 )
 
 // options of a run.
@@ -36,7 +38,9 @@ type options struct {
 	length          time.Duration // of a call
 	agents, waiting int
 	top             int // the highest rate that is tried
+	callbacks       int // how many are measured
 	all, quick      bool
+	part            string
 }
 
 func main() { os.Exit(run()) }
@@ -53,6 +57,8 @@ func run() int {
 	flag.IntVar(&o.agents, "agents", 160, "agents")
 	flag.IntVar(&o.waiting, "waiting", 300, "callers held; 0: do not")
 	flag.IntVar(&o.top, "top", 40, "the highest rate that is tried; 0: none")
+	flag.IntVar(&o.callbacks, "callbacks", 32, "callbacks measured, one after the other; 0: none")
+	flag.StringVar(&o.part, "part", "", "callbacks: these alone, and no file")
 	flag.BoolVar(&o.all, "all", false, "run the Go benchmarks of routing, store and ari too")
 	flag.BoolVar(&o.quick, "quick", false, "processor rounds alone, and no file")
 	flag.Parse()
@@ -73,7 +79,7 @@ func cacheDir() string {
 }
 
 func measure(ctx context.Context, o options) error {
-	if _, err := exec.LookPath("sipp"); err != nil {
+	if _, err := exec.LookPath("sipp"); err != nil && o.part != callbacks {
 		return errors.New("sipp is missing: apt-get install sip-tester, or make bench")
 	}
 	if o.bin == "" {
@@ -90,7 +96,13 @@ func measure(ctx context.Context, o options) error {
 		}
 	}
 	r := &results{o: o, begun: time.Now(), loadBefore: loadAverage(), asterisk: asteriskVersion(o)}
+	if o.part != "" && o.part != callbacks {
+		return fmt.Errorf("there is no part %q: write callbacks", o.part)
+	}
 	say("machine: %v; Asterisk %s; load average %s", machine(), r.asterisk, r.loadBefore)
+	if err := r.callbacks(ctx); err != nil || o.part != "" {
+		return err
+	}
 	var sides [2]*side
 	for i, name := range []string{decroche, baseline} {
 		s, err := start(ctx, name, o)

@@ -25,6 +25,7 @@ type results struct {
 	probed               [2]outcome
 	best                 [2]int
 	limit                [2]string
+	called               recalls
 	micro                []micro
 }
 
@@ -128,6 +129,7 @@ func (r *results) view() map[string]any {
 		{fmt.Sprintf("INVITE → first sound, %d/s: p50, p95, p99", probedRate), percentiles(d.firstSound), percentiles(a.firstSound), bar(d.firstSound, 150)},
 		{"key → next prompt: p50, p95, p99", percentiles(d.prompt), percentiles(a.prompt), bar(d.prompt, 100)},
 		{"agent free → agent rings: p50, p95, p99", percentiles(d.ring), percentiles(a.ring), bar(d.ring, 100)},
+		{"callback: agent free → citizen rings: p50, p95, p99", percentiles(r.called.beyond), "–", r.called.mark()},
 		{
 			"callers held, waiting", waiting(0, func(h held) string { return fmt.Sprint(h.callers) }), waiting(1, func(h held) string { return fmt.Sprint(h.callers) }),
 			mark(r.held[0].callers >= 300 && r.held[0].failed == 0, "to reach: 300"),
@@ -154,7 +156,7 @@ func (r *results) view() map[string]any {
 		"Machine": machine(), "Asterisk": r.asterisk, "Date": r.begun.Format("2006-01-02 15:04 MST"), "Load": r.loadBefore,
 		"Parts": partsTitle, "Rows": rows, "Rounds": rounds, "Micro": r.micro,
 		"Rate": r.o.rate, "Seconds": r.o.seconds, "N": r.o.rounds, "Length": r.o.length, "ProbedRate": probedRate, "ProbedLength": probedLength,
-		"Agents": r.o.agents, "Waiting": r.o.waiting,
+		"Callbacks": r.called, "Agents": r.o.agents, "Waiting": r.o.waiting,
 		"Samples": fmt.Sprintf("%d/%d/%d for decroche, %d/%d/%d for app_queue", len(d.firstSound), len(d.prompt), len(d.ring), len(a.firstSound), len(a.prompt), len(a.ring)),
 	}
 }

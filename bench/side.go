@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -39,6 +41,7 @@ type side struct {
 	name     string
 	dir      string
 	sip, web string
+	operator int // port of trunk where calls to citizens go
 	bin      string
 	prompts  []softphone.Prompt
 
@@ -80,7 +83,7 @@ func start(ctx context.Context, name string, o options) (_ *side, err error) {
 	if err := s.startAsterisk(ctx, o); err != nil {
 		return s, err
 	}
-	if name == decroche {
+	if name != baseline {
 		if s.controller, err = s.spawn("serve"); err != nil {
 			return s, err
 		}
@@ -98,14 +101,19 @@ func (s *side) configure(ctx context.Context, o options) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "service: service.yaml\nsounds: %s\n", o.sounds())
 	fmt.Fprintf(&b, "sip: {bind: 127.0.0.1, port: %d, rtp_from: 20000, rtp_to: 31999}\nari: {bind: 127.0.0.1, port: %d}\nweb: {listen: %s, public: {listen: 127.0.0.1:%d}}\n", sip, ari, s.web, public)
-	fmt.Fprintf(&b, "trunks: [{name: operator, match: [%s]}]\nagents:\n", trunk)
+	server, file := "", "assets/service.yaml"
+	if s.name == callbacks {
+		s.operator, file = freePort(), "assets/callbacks.yaml"
+		server = fmt.Sprintf(", server: \"%s:%d\"", trunk, s.operator)
+	}
+	fmt.Fprintf(&b, "trunks: [{name: operator, match: [%s]%s}]\nagents:\n", trunk, server)
 	for _, id := range agentIDs(o.agents) {
 		fmt.Fprintf(&b, "  - {id: %s, name: Agent %s, skills: {accueil: 1}}\n", id, id)
 	}
 	for _, id := range probeIDs() {
 		fmt.Fprintf(&b, "  - {id: %s, name: Sonde %s, skills: {sonde: 1}}\n", id, id)
 	}
-	service, err := assets.ReadFile("assets/service.yaml")
+	service, err := assets.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -288,7 +296,7 @@ func (s *side) signIn(ctx context.Context, o options) error {
 			return fmt.Errorf("sign agent %s in: %w", id, err)
 		}
 		if s.controller != nil {
-			if err := s.available(ctx, id); err != nil {
+			if err := s.order(ctx, "agents/"+id+"/state", `{"state":"available"}`, nil); err != nil {
 				return err
 			}
 		}
@@ -306,12 +314,17 @@ func (s *side) renew(ctx context.Context) error {
 	return nil
 }
 
-func (s *side) available(ctx context.Context, agent string) error {
+// order has the controller's HTTP interface do something, and reads what it answers.
+func (s *side) order(ctx context.Context, what, body string, answer any) error {
 	token, err := os.ReadFile(filepath.Join(s.dir, "secrets", "api-token"))
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+s.web+"/api/agents/"+agent+"/state", strings.NewReader(`{"state":"available"}`))
+	method := "POST"
+	if body == "" {
+		method = "GET"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.web+"/api/"+what, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -321,10 +334,14 @@ func (s *side) available(ctx context.Context, agent string) error {
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("make agent %s available: %s", agent, res.Status)
+	said, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		return errors.Join(fmt.Errorf("%s %s: %s %s", method, what, res.Status, said), err)
 	}
-	return nil
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(said, answer)
 }
 
 func (s *side) ready() error {
