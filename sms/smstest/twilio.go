@@ -36,7 +36,7 @@ const (
 var described = sync.OnceValues(func() (routers.Router, error) {
 	doc, err := openapi3.NewLoader().LoadFromFile(filepath.Join("..", "..", "shared", "reference", "twilio_api_v2010.json"))
 	if err != nil {
-		return nil, fmt.Errorf("Twilio's description is to lie beside the repository: %w", err)
+		return nil, fmt.Errorf("read the description of Twilio, which is to lie beside the repository: %w", err)
 	}
 	item := doc.Paths.Value(MessagesPath)
 	if item == nil {
