@@ -45,7 +45,9 @@ func (r *results) benchmarks(ctx context.Context) error {
 	for _, command := range []string{
 		"go test -run ^$ -bench . -benchmem -benchtime 200ms ./routing",
 		"go test -run ^$ -bench Bars -benchtime 1x ./routing/wait",
-		"go test -run ^$ -bench . -benchmem -benchtime 300ms ./store ./ari",
+		"go test -run ^$ -bench Journal|Checkpoints|Save|Scan|Decode -benchmem -benchtime 300ms ./store ./ari",
+		"go test -run ^$ -bench NextDueAmong100000/(disk|SQLite) -benchtime 1000x ./store",
+		"go test -run ^$ -bench Offer ./callback",
 	} {
 		say("%s", command)
 		args := strings.Fields(command)
@@ -53,9 +55,20 @@ func (r *results) benchmarks(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", command, err, out)
 		}
-		r.micro = append(r.micro, micro{strings.Replace(command, "^$", "'^$'", 1), benchLines(string(out))})
+		r.micro = append(r.micro, micro{quoted(args), benchLines(string(out))})
 	}
 	return nil
+}
+
+// quoted writes a command as a shell takes it.
+func quoted(args []string) string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		if words[i] = a; strings.ContainsAny(a, "^$|()") {
+			words[i] = "'" + a + "'"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // benchLines keeps the results and drops what the machine says of itself again.
