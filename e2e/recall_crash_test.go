@@ -47,14 +47,22 @@ func (w walk) attempt(id callback.ID, n int) {
 	})
 }
 
-// quiet holds that no phone rings or talks any more, and that the agent is held by nobody.
+// free holds that agents are held by nobody.
+func (w walk) free() error {
+	for id, a := range w.r.Agents() {
+		if a.State == routing.Ringing || a.State == routing.Reserved || a.State == routing.Talking {
+			return fmt.Errorf("agent %s is %s", id, a.State)
+		}
+	}
+	return nil
+}
+
+// quiet holds that no citizen's phone rings any more, and that the agent is held by nobody.
 func (w walk) quiet() {
 	w.Helper()
 	w.r.Eventually(10*time.Second, "nothing is left of the attempt", func() error {
-		for id, a := range w.r.Agents() {
-			if a.State == routing.Ringing || a.State == routing.Reserved || a.State == routing.Talking {
-				return fmt.Errorf("agent %s is %s", id, a.State)
-			}
+		if err := w.free(); err != nil {
+			return err
 		}
 		for _, m := range w.home.Met() {
 			if m.Result == "ringing" {
@@ -227,5 +235,50 @@ func TestAControllerKilledAtAnyStepOfACallbackLosesAndDoublesNothing(t *testing.
 	}
 	if len(kept) != 3 || kept[string(first)] != 1 {
 		t.Errorf("the journal ends the promises %v times", kept)
+	}
+}
+
+func TestAnAsteriskThatDiesDuringACallbackCostsTheAttemptAndNotThePromise(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Service: callbacksOn(t, "", "wrap_up: 2s", "wrap_up: 1s")})
+	w := walk{t, r, r.Available("2001"), mobile(t, r, softphone.Manner{Never: true})}
+	first := promised(t, r, nth(1), "dossier")
+	second := promised(t, r, nth(2), "")
+	w.takes(1)
+	w.r.CrashAsterisk() // the citizen's phone rings, and nobody knows for how long
+	r.Eventually(20*time.Second, "the attempt ends", func() error {
+		if p := show(t, r, first); len(p.History) != 1 || p.History[0].Result != callback.Interrupted {
+			return fmt.Errorf("the attempts: %+v", p.History)
+		}
+		return nil
+	})
+	r.Eventually(10*time.Second, "the agent is free", w.free)
+	if p := show(t, r, second); !p.State.Live() || p.Attempts != 0 {
+		t.Errorf("who was in line behind: %+v", p)
+	}
+	r.StartAsterisk()
+	r.WaitReady()
+
+	signIn := func() {
+		t.Helper()
+		if err := w.desk.Register(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.Must("agent", "available", "2001")
+	}
+	w.home.Behave(softphone.Manner{})
+	signIn()
+	w.keeps(first, 2)
+	r.CrashAsterisk() // they talk
+	r.StartAsterisk()
+	r.WaitReady()
+	r.Eventually(10*time.Second, "the agent is free", w.free)
+	if p := show(t, r, first); p.State != callback.Kept || p.Attempts != 2 {
+		t.Errorf("the promise was kept: %+v", p)
+	}
+	signIn()
+	w.keeps(second, 3)
+	if n := len(w.home.Met()); n != 3 {
+		t.Errorf("the citizens' phones rang %d times", n)
 	}
 }

@@ -481,3 +481,103 @@ func TestACitizenWhoCallsAgainIsNeverCalledBesideItNorTwice(t *testing.T) {
 	agent.Ends(5 * time.Second)
 	settled(id, 1)
 }
+
+func TestALineThatClosesCarriesItsCallbacksOverAndSaysSo(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Service: callbacksOn(t, "")})
+	home := mobile(t, r, softphone.Manner{})
+	desk := r.Agent("2001")
+	waits, rung := promised(t, r, nth(1), "dossier"), promised(t, r, nth(2), "")
+	isNow(t, r, waits, callback.InLine)
+	isNow(t, r, rung, callback.InLine)
+
+	// An incident ends the journey of callers: nobody is called either, though an agent is there.
+	var m struct{ ID int64 }
+	orders(t, r, "/api/messages", map[string]any{
+		"text": map[string]string{"fr": "Nos services sont fermés par une panne."}, "queue": "accueil", "replace": true, "until": time.Now().Add(time.Hour),
+	}, &m)
+	r.Must("agent", "available", "2001")
+	for _, id := range []callback.ID{waits, rung} {
+		p := isNow(t, r, id, callback.Pending)
+		if time.Until(p.Due) < time.Minute || p.Attempts != 0 {
+			t.Errorf("carried over to %s after %d attempts", p.Due, p.Attempts)
+		}
+	}
+	texted(t, r, "carried", "votre rappel est reporté")
+	r.Must("message", "stop", fmt.Sprint(m.ID))
+
+	// The agent is being told of a callback when the line closes: the citizen is not rung any more.
+	again(t, r, rung)
+	agent := r.Answers(desk, 10*time.Second)
+	r.WriteService(callbacksOn(t, "") + fmt.Sprintf("closures: [{from: %q, until: %q}]\n",
+		time.Now().Add(-time.Hour).Format("2006-01-02 15:04"), time.Now().Add(48*time.Hour).Format("2006-01-02 15:04")))
+	r.Must("reload")
+	agent.Hears("fr/recall.agent.late", 20*time.Second)
+	agent.Ends(5 * time.Second)
+	agentBecomes(t, r, "2001", routing.Available, "")
+	p := isNow(t, r, rung, callback.Pending)
+	if wait := time.Until(p.Due); wait < 40*time.Hour || p.Tries != 0 {
+		t.Errorf("carried over by %s after %d tries", wait, p.Tries)
+	}
+	if n := len(home.Met()); n != 0 {
+		t.Errorf("the citizen was rung %d times while the line was closed", n)
+	}
+
+	// It opens again, and what was promised is kept.
+	r.WriteService(callbacksOn(t, ""))
+	r.Must("reload")
+	again(t, r, waits)
+	agent = r.Answers(desk, 10*time.Second)
+	back := home.answered(t, r)
+	back.Hears("fr/recall.press", 15*time.Second)
+	back.Types("1")
+	r.Talks(back, agent)
+	isNow(t, r, waits, callback.Kept)
+}
+
+func TestACitizenCalledBackIsHeldAndTransferredLikeAnyCaller(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Service: callbacksOn(t, "")})
+	home := mobile(t, r, softphone.Manner{})
+	desk, other := r.Available("2001"), r.Agent("2002")
+	id := promised(t, r, nth(1), "dossier")
+	ring := r.Rings(desk, 10*time.Second)
+	if number := ring.CallerID(); number != nth(1) {
+		t.Errorf("the agent's phone shows %s", number)
+	}
+	up, err := ring.Answer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := r.Listen(desk, up)
+	for _, prompt := range []string{"fr/whisper.callback", "fr/reason.dossier", "fr/whisper.callback.refuse"} {
+		agent.Hears(prompt, 10*time.Second)
+	}
+	back := home.answered(t, r)
+	back.Hears("fr/recall.press", 15*time.Second)
+	back.Types("1")
+	r.Talks(back, agent)
+	r.Must("agent", "available", "2002")
+	hold(t, agent)
+	back.Hears("music", 5*time.Second)
+	asking, asked := colleague(t, r, desk, other, "2002")
+	if err := agent.AttendedTransfer(t.Context(), asking.Call); err != nil {
+		t.Fatal(err)
+	}
+	agent.Ends(5 * time.Second)
+	r.Talks(back, asked)
+	agentBecomes(t, r, "2002", routing.Talking, "")
+	if f := r.WaitFact(call.EventTransferred, nil); f.Data["agent"] != "2001" || f.Data["to"] != "2002" {
+		t.Errorf("the journal says %v", f.Data)
+	}
+	asked.HangsUp()
+	back.Hears("fr/recall.goodbye", 5*time.Second)
+	back.Ends(10 * time.Second)
+	agentBecomes(t, r, "2002", routing.Available, "") // after its wrap-up
+	if p := isNow(t, r, id, callback.Kept); p.Attempts != 1 || p.History[0].Result != callback.Connected {
+		t.Errorf("the promise: %+v", p)
+	}
+	if out := asterisk(t, r, "core show channels concise"); strings.Contains(out, "PJSIP") {
+		t.Errorf("channels are left:\n%s", out)
+	}
+}
