@@ -77,4 +77,6 @@ var refused = map[Why]string{
 	WhySlot:      "the slot is taken, past, too far, or outside the hours of the line or of the citizen: take another",
 }
 
-func (e *Refusal) Error() string { return "a callback is refused (" + string(e.Why) + "): " + refused[e.Why] }
+func (e *Refusal) Error() string {
+	return "a callback is refused (" + string(e.Why) + "): " + refused[e.Why]
+}

@@ -399,7 +399,7 @@ func TestOnePersonHasOnePromise(t *testing.T) {
 			}
 		})
 	})
-	t.Run("also by the number typed", func(t *testing.T) {
+	t.Run("also by the number typed, and when is not for every caller to hear", func(t *testing.T) {
 		play(t, func(s *stage) {
 			b := s.desk()
 			b.live["+33199001122"] = callback.Promise{ID: "P9", Kind: callback.Place}
@@ -410,7 +410,7 @@ func TestOnePersonHasOnePromise(t *testing.T) {
 			c.hears("fr/callback.number.type/", "fr/callback.number.typed")
 			c.types("1") // the number is the caller's to know before anything is said of it
 			time.Sleep(3 * time.Second)
-			c.hears("fr/callback.already.place", "fr/callback.already.keep")
+			c.hears("fr/callback.already", "fr/callback.already.keep")
 			c.types("1")
 			c.ends(call.CalledBack, call.ReasonPlace)
 		})

@@ -135,6 +135,9 @@ func (j *Journey) already(ctx context.Context, c call.Call, v *Visit, p callback
 		return StepNoted, nil
 	}
 	words := j.alreadyPromised(ctx, v, p, zone)
+	if v.Asking.Number != c.Info().From { // when somebody else is called back is not for every caller to hear
+		words = j.prompts(ctx, v, "callback.already")
+	}
 	if v.Asking.Waiting {
 		key, err := j.read(ctx, c, pause+pause, append(words, j.prompts(ctx, v, "callback.already.keep")...)...)
 		if err != nil {
