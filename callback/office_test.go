@@ -77,7 +77,8 @@ func newFloor(def *service.Definition, agents []call.AgentID) *routing.Floor {
 	return f
 }
 
-// begin starts a dial loop over what the store has.
+// begin starts a dial loop over what the store has once the test waits: what the test puts
+// there before is there at the first look, whichever of the two runs first.
 func (o *office) begin() {
 	var calls atomic.Int64
 	epoch := o.store.fences["n1"] + 1
@@ -94,7 +95,13 @@ func (o *office) begin() {
 	ctx, cancel := context.WithCancel(o.Context())
 	o.stop, o.ended = cancel, make(chan error, 1)
 	d, ended := o.dialer, o.ended
-	go func() { ended <- d.Run(ctx) }()
+	time.AfterFunc(time.Nanosecond, func() { ended <- d.Run(ctx) })
+}
+
+// settles returns once all that happens now has happened, and the nanosecond of begin with it.
+func (o *office) settles() {
+	time.Sleep(time.Microsecond)
+	synctest.Wait()
 }
 
 func (o *office) end() {
@@ -143,7 +150,7 @@ func numberOf(id ID) call.Number {
 // is tells the promise once all that happens now has happened, and what it is not as it should be.
 func (o *office) is(id ID, want State) Promise {
 	o.Helper()
-	synctest.Wait()
+	o.settles()
 	o.store.mu.Lock()
 	defer o.store.mu.Unlock()
 	p := o.store.promises[id]
@@ -157,7 +164,7 @@ func clock() string { return time.Now().In(paris).Format("Mon 15:04:05.000") }
 
 // results lists how the attempts of a promise ended.
 func (o *office) results(id ID) (out []Result) {
-	synctest.Wait()
+	o.settles()
 	o.store.mu.Lock()
 	defer o.store.mu.Unlock()
 	for _, a := range o.store.attempts[id] {
@@ -168,7 +175,7 @@ func (o *office) results(id ID) (out []Result) {
 
 func (o *office) agent(id call.AgentID, want routing.AgentState) routing.AgentStatus {
 	o.Helper()
-	synctest.Wait()
+	o.settles()
 	for _, a := range o.floor.Agents() {
 		if a.ID == id {
 			if a.State != want {
@@ -190,7 +197,7 @@ func (o *office) set(id call.AgentID, s routing.AgentState) {
 
 // texts counts the messages of one purpose about a promise.
 func (o *office) texts(id ID, what string) (n int) {
-	synctest.Wait()
+	o.settles()
 	for _, m := range o.store.messages() {
 		if strings.HasPrefix(m.Key, key(id, what)) {
 			n++

@@ -124,6 +124,7 @@ type consult struct {
 	up    bool // the colleague has answered
 	taken bool
 	over  chan struct{} // closed when a transfer has taken the colleague
+	told  chan struct{} // closed when the phone that asked for the transfer knows it was made
 }
 
 // consult lets an agent speak with a colleague. It ends with either, or with a transfer.
@@ -139,7 +140,7 @@ func (x *Exchange) consult(ctx context.Context, ch ari.Channel, to, from call.Ag
 		return
 	}
 	defer release()
-	c := &consult{asking: ch.ID, asked: newLegID(), from: from, colleague: to, over: make(chan struct{})}
+	c := &consult{asking: ch.ID, asked: newLegID(), from: from, colleague: to, over: make(chan struct{}), told: make(chan struct{})}
 	mail := x.ari.Open(c.asking, c.asked)
 	defer mail.Close()
 	x.mu.Lock()
@@ -169,6 +170,11 @@ func (x *Exchange) converse(ctx context.Context, c *consult, mail *ari.Mailbox) 
 	for {
 		select {
 		case <-c.over:
+			// A phone that asked on this very call would take its end for a transfer that failed.
+			select {
+			case <-c.told:
+			case <-ctx.Done():
+			}
 			x.endConsult(ctx, c, c.asking)
 			return
 		case <-ctx.Done():

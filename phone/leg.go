@@ -458,6 +458,7 @@ func (g *leg) carryOut(c *consult, source string) {
 			return
 		}
 		g.l.x.tellPhone(ctx, source, ari.TransferAnswered)
+		close(c.told)
 		g.l.x.hangup(ctx, old) // most phones hang up by themselves; be sure
 	})
 }
