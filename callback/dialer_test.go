@@ -42,6 +42,7 @@ func TestALineThatClosesCarriesThoseInLineToTheNextOpeningAndTellsThem(t *testin
 		}
 		time.Sleep(time.Until(local("2000-01-03 17:00")))
 		o.set("2001", routing.Available)
+		time.Sleep(2 * breather) // whom the agent was for is seen to by the look after that
 		for _, id := range []ID{"a", "b"} {
 			if p := o.is(id, Pending); !p.Due.Equal(local("2000-01-04 08:30")) || o.texts(id, "carried") != 1 {
 				t.Errorf("carried to %v, %d texts", p.Due, o.texts(id, "carried"))

@@ -278,10 +278,8 @@ func (x *phones) next(id ID) Result {
 
 // step says whether the process lives on after some time.
 func (x *phones) step(ctx context.Context, name string, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
+	if !pause(ctx, max(d, 1)) { // a timer that is due when it is made can crash Go 1.26 in a bubble with -race
 		return false
-	case <-time.After(d):
 	}
 	return x.hook == nil || !x.hook(name)
 }
@@ -353,7 +351,7 @@ func (x *phones) rings(w Work) {
 		x.fault("promise %s: a second call beside %s%s", id, x.ringing[id], x.talking[id])
 	}
 	x.ringing[id] = w.Attempt.Call
-	x.dials = append(x.dials, dial{id, time.Now()})
+	x.dials = append(x.dials, dial{id, time.Now().Truncate(time.Microsecond)})
 }
 
 func (x *phones) answers(w Work) {
