@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -23,36 +20,6 @@ import (
 	"decroche/text"
 	"decroche/web/api"
 )
-
-// calls the HTTP interface as an operator, and gives the status and the words of an error.
-func callAPI(t *testing.T, r *rig.Rig, method, path string, body, into any) (status int, words string) {
-	t.Helper()
-	raw, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+r.Web+path, bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+r.Secret("api-token"))
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
-	defer res.Body.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(res.Body); err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
-	if res.StatusCode >= 300 {
-		return res.StatusCode, b.String()
-	}
-	if err := json.Unmarshal(b.Bytes(), into); err != nil {
-		t.Fatalf("%s %s: %v in %s", method, path, err, b.String())
-	}
-	return res.StatusCode, ""
-}
 
 // promisesFor are those of a number, settled ones too.
 func promisesFor(t *testing.T, r *rig.Rig, number string) []api.Callback {

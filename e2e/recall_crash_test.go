@@ -23,7 +23,7 @@ type walk struct {
 	home *citizen
 }
 
-// dies kills the controller without a word and starts the next one; the agent takes calls again.
+// dies kills the controller without a word and starts the next one.
 func (w walk) dies() {
 	w.Helper()
 	w.r.KillController()

@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,36 +16,6 @@ import (
 	"decroche/routing"
 	"decroche/web/api"
 )
-
-// orders has the HTTP interface do something, and reads what it answers.
-func orders(t *testing.T, r *rig.Rig, path string, body, answer any) {
-	t.Helper()
-	if err := order(t, r, path, body, answer); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func order(t *testing.T, r *rig.Rig, path string, body, answer any) error {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+r.Web+path, bytes.NewReader(raw))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+r.Secret("api-token"))
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	said, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("POST %s: %s %s %w", path, res.Status, said, err)
-	}
-	return json.Unmarshal(said, answer)
-}
 
 // promised has an agent promise a callback at once.
 func promised(t *testing.T, r *rig.Rig, number, reason string) callback.ID {
@@ -396,8 +364,10 @@ func TestAHundredRequestsForOneNumberAtOnceAreOnePromise(t *testing.T) {
 	r := rig.Start(t, rig.Options{Service: callbacksOn(t, "")})
 	const n = 100
 	type asked struct {
-		p   api.Callback
-		err error
+		p      api.Callback
+		status int
+		words  string
+		err    error
 	}
 	answers := make(chan asked, n)
 	start := make(chan struct{})
@@ -405,7 +375,7 @@ func TestAHundredRequestsForOneNumberAtOnceAreOnePromise(t *testing.T) {
 		go func() {
 			<-start
 			var a asked
-			a.err = order(t, r, "/api/callbacks", api.NewCallback{Number: nth(1), Queue: "accueil", By: fmt.Sprint("agent ", i)}, &a.p)
+			a.status, a.words, a.err = request(t, r, "POST", "/api/callbacks", api.NewCallback{Number: nth(1), Queue: "accueil", By: fmt.Sprint("agent ", i)}, &a.p)
 			answers <- a
 		}()
 	}
@@ -413,8 +383,8 @@ func TestAHundredRequestsForOneNumberAtOnceAreOnePromise(t *testing.T) {
 	made, ids := 0, map[callback.ID]int{}
 	for range n {
 		a := <-answers
-		if a.err != nil {
-			t.Fatal(a.err)
+		if a.err != nil || a.status != http.StatusOK {
+			t.Fatal(a.status, a.words, a.err)
 		}
 		if ids[a.p.ID]++; !a.p.Existing {
 			made++

@@ -319,14 +319,7 @@ func TestTextMessagesGoByTwilioOnceAndItsReportsAndAnswersAreBelievedWhenSigned(
 		t.Errorf("agents see\n%s", out)
 	}
 	r.Must("callbacks", "add", stopper, "--queue", "accueil")
-	r.Eventually(10*time.Second, "the confirmation is dropped", func() error {
-		for l := range strings.Lines(r.Must("sms")) {
-			if strings.Contains(l, "+33…22") && strings.Contains(l, "dropped") {
-				return nil
-			}
-		}
-		return errors.New(r.Must("sms"))
-	})
+	texted(t, r, "confirmed", "+33…22", "dropped")
 	if got := sentTo(b, stopper); len(got) != 0 {
 		t.Errorf("who said STOP is sent %q", got)
 	}
