@@ -38,7 +38,7 @@ var rules = []rule{
 	{"ari", nil, "Asterisk's interface knows no domain word"},
 	{"phone", []string{"call", "ari"}, "it turns Asterisk into calls, and the journey decides what is said"},
 	{"store", domain, "storage serves the domain's interfaces and no other adapter"},
-	{"store/storetest", slices.Concat(domain, []string{"store"}), "the conformance suite knows the domain and the engines"},
+	{"store/storetest", slices.Concat(domain, []string{"store", "e2e/port"}), "the conformance suite knows the domain and the engines"},
 	{"cluster", []string{"call", "routing"}, "what nodes share may be lost, so little depends on it"},
 	{"web", domain, "pages reach storage and telephony through interfaces of their own"},
 	{"asterisk-config", nil, "the templates render without a line to run"},

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"decroche/e2e/port"
 )
 
 // asterisk is a real Asterisk of this test's own, in a temporary folder.
@@ -60,7 +61,7 @@ func startAsterisk(t *testing.T) *asterisk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	a := &asterisk{t: t, dir: dir, port: freePort(t), sip: freePort(t)}
+	a := &asterisk{t: t, dir: dir, port: port.Must(t), sip: port.Must(t)}
 	tree, _ := program(t)
 	a.configure(tree)
 	a.start()
@@ -71,15 +72,6 @@ func startAsterisk(t *testing.T) *asterisk {
 		}
 	})
 	return a
-}
-
-func freePort(t *testing.T) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func (a *asterisk) start() {

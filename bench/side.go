@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/e2e/port"
 	"decroche/e2e/softphone"
 	"decroche/speech"
 )
@@ -96,14 +96,22 @@ func start(ctx context.Context, name string, o options) (_ *side, err error) {
 
 // configure writes the deployment: both sides have the same but for ports.
 func (s *side) configure(ctx context.Context, o options) error {
-	sip, ari, web, public := freePort(), freePort(), freePort(), freePort()
+	var ports [5]int
+	for i := range ports {
+		p, err := port.Take()
+		if err != nil {
+			return err
+		}
+		ports[i] = p
+	}
+	sip, ari, web, public := ports[0], ports[1], ports[2], ports[3]
 	s.sip, s.web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	var b strings.Builder
 	fmt.Fprintf(&b, "service: service.yaml\nsounds: %s\n", o.sounds())
 	fmt.Fprintf(&b, "sip: {bind: 127.0.0.1, port: %d, rtp_from: 20000, rtp_to: 31999}\nari: {bind: 127.0.0.1, port: %d}\nweb: {listen: %s, public: {listen: 127.0.0.1:%d}}\n", sip, ari, s.web, public)
 	server, file := "", "assets/service.yaml"
 	if s.name == callbacks {
-		s.operator, file = freePort(), "assets/callbacks.yaml"
+		s.operator, file = ports[4], "assets/callbacks.yaml"
 		server = fmt.Sprintf(", server: \"%s:%d\"", trunk, s.operator)
 	}
 	fmt.Fprintf(&b, "trunks: [{name: operator, match: [%s]%s}]\nagents:\n", trunk, server)
@@ -434,20 +442,4 @@ func (p *process) end() {
 	}()
 	_ = p.cmd.Wait()
 	close(gone)
-}
-
-func freePort() int {
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			continue
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
-	}
 }

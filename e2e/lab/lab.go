@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 
 	"decroche/ari"
 	asteriskconfig "decroche/asterisk-config"
+	"decroche/e2e/port"
 	"decroche/e2e/softphone"
 )
 
@@ -69,12 +69,12 @@ func Start(tb testing.TB, o Options) *Lab {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l := &Lab{tb: tb, Dir: dir, App: "decroche-n1", o: o, asterisk: a, port: freePort(tb)}
-	sip := freePort(tb)
+	l := &Lab{tb: tb, Dir: dir, App: "decroche-n1", o: o, asterisk: a, port: port.Must(tb)}
+	sip := port.Must(tb)
 	l.SIP = fmt.Sprintf("127.0.0.1:%d", sip)
 	l.config = asteriskconfig.Config{
 		Dir: dir, Node: "n1", SIPBind: "127.0.0.1", SIPPort: sip, RTPFrom: 32000, RTPTo: 32767,
-		ARIBind: "127.0.0.1", ARIPort: freePort(tb), ARIUser: "decroche", ARIPassword: "secret", App: l.App,
+		ARIBind: "127.0.0.1", ARIPort: port.Must(tb), ARIUser: "decroche", ARIPassword: "secret", App: l.App,
 		Sounds: filepath.Join(dir, "sounds"), Music: filepath.Join(dir, "music"), HoldLimit: 180,
 		Trunks:  []asteriskconfig.Trunk{{Name: "operator", Match: []string{Trunk}, Server: fmt.Sprintf("%s:%d", Trunk, l.port)}},
 		Modules: a.Modules, Documentation: a.Documentation, ExtraModules: o.ExtraModules,
@@ -242,31 +242,4 @@ func (l *Lab) Tone(name string, hz float64, d time.Duration) string {
 		l.tb.Fatalf("make a sound: %v", err)
 	}
 	return path
-}
-
-// freePort is free on the addresses of the lab, for UDP and TCP.
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	for range 100 {
-		t, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		port := t.Addr().(*net.TCPAddr).Port
-		t.Close()
-		free := true
-		for _, ip := range []string{"127.0.0.1", Trunk} {
-			u, err := net.ListenPacket("udp", fmt.Sprintf("%s:%d", ip, port))
-			if err != nil {
-				free = false
-				break
-			}
-			u.Close()
-		}
-		if free {
-			return port
-		}
-	}
-	tb.Fatal("no port is free")
-	return 0
 }

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"decroche/e2e/port"
+
 	"decroche/call"
 	"decroche/routing"
 )
@@ -93,7 +95,7 @@ func (r *Rig) Takeover() (first *Process) {
 	first = &Process{r.control, r}
 	r.tb.Cleanup(func() { first.p.end(syscall.SIGTERM) })
 	for _, address := range []*string{&r.Web, &r.Public} {
-		other := fmt.Sprintf("127.0.0.1:%d", freePort(r.tb))
+		other := fmt.Sprintf("127.0.0.1:%d", port.Must(r.tb))
 		r.EditConfig("listen: "+*address, "listen: "+other)
 		*address = other
 	}

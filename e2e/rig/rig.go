@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/e2e/port"
 	"decroche/e2e/softphone"
 	"decroche/service"
 	"decroche/speech"
@@ -156,8 +157,8 @@ func (r *Rig) write(o Options) {
 		o.Service = string(raw)
 	}
 	r.WriteService(o.Service)
-	sip, ari, web, public := freePort(r.tb), freePort(r.tb), freePort(r.tb), freePort(r.tb)
-	r.Public, r.Operator = fmt.Sprintf("127.0.0.1:%d", public), freePort(r.tb)
+	sip, ari, web, public := port.Must(r.tb), port.Must(r.tb), port.Must(r.tb), port.Must(r.tb)
+	r.Public, r.Operator = fmt.Sprintf("127.0.0.1:%d", public), port.Must(r.tb)
 	r.ARI, r.Database, r.Sounds = ari, o.Database, filepath.Join(cacheDir(), "test-sounds")
 	r.SIP, r.Web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	database := ""
@@ -298,24 +299,6 @@ func (r *Rig) SoundOf(name string, lang call.Lang, text string) softphone.Prompt
 	}
 	p.Name = name
 	return p
-}
-
-func freePort(tb testing.TB) int {
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
-	}
-	tb.Fatal("no port is free for both tcp and udp")
-	return 0
 }
 
 // process is a child whose output is kept.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"decroche/e2e/port"
 )
 
 var asterisk struct {
@@ -89,12 +90,12 @@ func startExchange() (*exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	at, err := port.Take()
 	if err != nil {
 		return nil, err
 	}
-	x := &exchange{dir: dir, server: fmt.Sprintf("127.0.0.1:%d", port), ended: make(chan struct{})}
-	if err := x.configure(tree, lib, port); err != nil {
+	x := &exchange{dir: dir, server: fmt.Sprintf("127.0.0.1:%d", at), ended: make(chan struct{})}
+	if err := x.configure(tree, lib, at); err != nil {
 		return nil, err
 	}
 	x.cmd = exec.Command(filepath.Join(tree, "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", lib,
@@ -143,15 +144,6 @@ func (x *exchange) stop() {
 	_ = x.cmd.Process.Kill()
 	<-x.ended
 	_ = os.RemoveAll(x.dir)
-}
-
-func freePort() (int, error) {
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = c.Close() }()
-	return c.LocalAddr().(*net.UDPAddr).Port, nil
 }
 
 func (x *exchange) configure(tree, lib string, port int) error {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"decroche/e2e/port"
 )
 
 func TestTelephoneRegistersWithItsPassword(t *testing.T) {
@@ -56,11 +58,11 @@ func TestUnknownAndForbiddenNumbersAndAFullLineAreRejectedWithTheirCode(t *testi
 
 func TestNobodyOnThePortIsSaidSo(t *testing.T) {
 	t.Parallel()
-	port, err := freePort()
+	nobody, err := port.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := exchange{server: "127.0.0.1:" + fmt.Sprint(port)}
+	x := exchange{server: "127.0.0.1:" + fmt.Sprint(nobody)}
 	_, err = caller(t, &x).Dial(t.Context(), "3939")
 	if !errors.Is(err, ErrNobody) {
 		t.Errorf("got %v, want ErrNobody", err)

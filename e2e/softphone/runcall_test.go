@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"decroche/e2e/port"
 )
 
 func TestCallCommandPrintsWhatItHearsAndPressesTheKeys(t *testing.T) {
@@ -66,12 +68,12 @@ func TestCallCommandShowsASilence(t *testing.T) {
 func TestCallCommandSaysInWordsWhyACallFailed(t *testing.T) {
 	t.Parallel()
 	x := startedExchange(t)
-	port, err := freePort()
+	nobody, err := port.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ server, number, keys, want string }{
-		{fmt.Sprintf("127.0.0.1:%d", port), "3939", "", "nobody listens on"},
+		{fmt.Sprintf("127.0.0.1:%d", nobody), "3939", "", "nobody listens on"},
 		{x.server, "nowhere", "", "does not know this number"},
 		{x.server, "forbidden", "", "does not let this caller in"},
 		{x.server, "full", "", "takes no call now"},

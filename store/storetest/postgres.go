@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"decroche/e2e/port"
 )
 
 // Postgres starts a throw-away PostgreSQL and returns the URL of an empty database in it.
@@ -62,7 +63,7 @@ func StartPostgres(t testing.TB, settings ...string) *Server {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	for attempt := 1; ; attempt++ {
-		s.port = freePort(t)
+		s.port = port.Must(t)
 		err := s.start()
 		if err == nil {
 			break
@@ -253,14 +254,4 @@ func postgresUser(t testing.TB) *syscall.Credential {
 		t.Fatal(err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
