@@ -10,36 +10,42 @@ import (
 type EventKind string
 
 const (
-	EventArrived       EventKind = "arrived"        // from (masked by the store's policy), to, trunk, held_by_dialplan_ms
-	EventResumed       EventKind = "resumed"        // step; an earlier controller drove the call
-	EventLanguage      EventKind = "language"       // lang
-	EventMessage       EventKind = "message"        // id; an incident message was heard
-	EventMenu          EventKind = "menu"           // menu, choice ("" none)
-	EventInfo          EventKind = "info"           // info; heard to its end
-	EventReason        EventKind = "reason"         // reason
-	EventAgentAsked    EventKind = "agent_asked"    // the caller asked for a person
-	EventQueued        EventKind = "queued"         // queue, position
-	EventAnnounced     EventKind = "announced"      // queue, position, low_s, high_s, estimate_s, method, cause
-	EventOverflowed    EventKind = "overflowed"     // queue: an aid queue that may serve from now on
-	EventRinging       EventKind = "ringing"        // agent
-	EventRingFailed    EventKind = "ring_failed"    // agent, result
-	EventAgentAnswered EventKind = "agent_answered" // agent
-	EventConnected     EventKind = "connected"      // agent, wait_ms
-	EventHold          EventKind = "hold"           // agent
-	EventUnhold        EventKind = "unhold"         // agent
-	EventTransferred   EventKind = "transferred"    // agent, to
-	EventTalkEnded     EventKind = "talk_ended"     // agent, by (caller|agent)
-	EventEnded         EventKind = "ended"          // outcome, reason
-	EventDialled       EventKind = "dialled"        // promise, attempt, contact; the citizen's phone is rung by us
-	EventOffered       EventKind = "offered"        // what (callback, sms), why
-	EventOfferRefused  EventKind = "offer_refused"  // what
-	EventPromised      EventKind = "promised"       // promise, kind, origin, queue, joined_ms, by_ms, merged; Call is the contact
-	EventPromiseMoved  EventKind = "promise_moved"  // promise, by_ms, why (citizen, agent, closed, retry); Call is the contact
-	EventAttempted     EventKind = "attempted"      // promise, attempt, agent, result, tries; Call is the contact
-	EventPromiseEnded  EventKind = "promise_ended"  // promise, state, by, late; Call is the contact
-	EventSMS           EventKind = "sms"            // purpose, state, promise; Call is the contact
-	EventAgentState    EventKind = "agent_state"    // agent, state, reason; Call is empty
-	EventController    EventKind = "controller"     // what: started, recovered, lost_exchange …; Call is empty
+	EventArrived       EventKind = "arrived"         // from (masked by the store's policy), to, trunk, withheld, held_by_dialplan_ms, service, public, open, source; the store adds the pseudonyms caller and caller_was
+	EventResumed       EventKind = "resumed"         // step; an earlier controller drove the call
+	EventLanguage      EventKind = "language"        // lang, by
+	EventMessage       EventKind = "message"         // id; an incident message was heard
+	EventMenu          EventKind = "menu"            // menu, choice ("" none)
+	EventInfo          EventKind = "info"            // info; heard to its end
+	EventReason        EventKind = "reason"          // reason, by (menu, info, agent, page, import); the last one holds
+	EventAgentAsked    EventKind = "agent_asked"     // queue; the caller asked for a person
+	EventQueued        EventKind = "queued"          // queue, position
+	EventAnnounced     EventKind = "announced"       // queue, position, low_s, high_s, estimate_s, method, cause, elapsed_ms
+	EventOverflowed    EventKind = "overflowed"      // queue: an aid queue that may serve from now on
+	EventRinging       EventKind = "ringing"         // agent
+	EventRingFailed    EventKind = "ring_failed"     // agent, result
+	EventAgentAnswered EventKind = "agent_answered"  // agent
+	EventConnected     EventKind = "connected"       // agent, team, queue, wait_ms
+	EventHold          EventKind = "hold"            // agent
+	EventUnhold        EventKind = "unhold"          // agent
+	EventConsulted     EventKind = "consulted"       // agent, with: a colleague was asked while the caller waited
+	EventTransferred   EventKind = "transferred"     // agent, to, team (of to), how (blind, consulted), from_level, to_level
+	EventTalkEnded     EventKind = "talk_ended"      // agent, by (caller|agent), talk_ms
+	EventWrapped       EventKind = "wrapped"         // agent, wrap_ms: wrap-up after this call is over
+	EventResolved      EventKind = "resolved"        // agent, resolved (bool): the agent's word
+	EventEnded         EventKind = "ended"           // outcome, reason
+	EventCalling       EventKind = "calling"         // promise, attempt, contact: the first fact of every call that we place
+	EventDialled       EventKind = "dialled"         // promise, attempt, contact; the citizen's phone is rung by us
+	EventOffered       EventKind = "offered"         // what (callback, sms), why
+	EventOfferRefused  EventKind = "offer_refused"   // what
+	EventPromised      EventKind = "promised"        // promise, kind, origin, queue, reason, public, asked_ms, joined_ms, by_ms, merged; Call is the contact
+	EventPromiseMoved  EventKind = "promise_moved"   // promise, by_ms, why (citizen, agent, closed, retry); Call is the contact
+	EventAttempted     EventKind = "attempted"       // promise, attempt, agent, result, tries; Call is the contact
+	EventPromiseEnded  EventKind = "promise_ended"   // promise, state, by, late; Call is the contact
+	EventSMS           EventKind = "sms"             // purpose, state, promise; Call is the contact
+	EventSurveyAsked   EventKind = "survey_asked"    // survey, how (call, sms), agent, team; Call is the contact
+	EventSurveyAnswer  EventKind = "survey_answered" // survey, question, about (welcome, answer, personal, overall, resolved), score, of; Call is the contact
+	EventAgentState    EventKind = "agent_state"     // agent, team, state, reason; Call is empty
+	EventController    EventKind = "controller"      // what: started, recovered, lost_exchange …; Call is empty
 )
 
 // Event is one fact, written once and never changed.

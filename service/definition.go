@@ -45,6 +45,8 @@ type Definition struct {
 	Access    Access
 	Limits    Limits
 	Callback  Callback
+	// Indicators are always complete: what is not written has its default.
+	Indicators Indicators
 	// Links are addresses sent by SMS, by id.
 	Links map[string]*Link
 
@@ -199,6 +201,9 @@ type Reason struct {
 	ID     string
 	Label  Text
 	Simple bool
+	// Directorate is the body that causes these contacts, in the words of the service; it
+	// bears their cost. "" is none.
+	Directorate string
 }
 
 // Queue is a line of callers and the rules to serve it.
@@ -220,6 +225,8 @@ type Queue struct {
 	Whisper  string
 	// DefaultAHT is used until there is data.
 	DefaultAHT time.Duration
+	// InTime is what "in time" means here, and its goal.
+	InTime InTime
 }
 
 // Overflow lets agents who meet another queue's needs serve this queue's callers,
