@@ -9,20 +9,20 @@ import (
 	"decroche/call"
 )
 
-// book is a journal in memory.
-type book struct {
+// pad is a journal in memory.
+type pad struct {
 	mu   sync.Mutex
 	kept []call.Event
 }
 
-func (b *book) Append(e call.Event) {
+func (b *pad) Append(e call.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.kept = append(b.kept, e)
 }
 
 func TestEveryFactIsKeptAndCountedOnTheWay(t *testing.T) {
-	var kept book
+	var kept pad
 	live := NewLive(&kept, Gauge{
 		Name: "decroche_waiting", Help: "Callers waiting.", Labels: []string{"queue"},
 		Read: func(emit func(float64, ...string)) { emit(3, "accueil") },

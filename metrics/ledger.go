@@ -1,0 +1,740 @@
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"decroche/call"
+)
+
+// Ledger derives contacts and figures from the journal as facts come in, and keeps them in
+// its store. What it keeps is a function of the journal and of the settings alone, so it can
+// always be made anew; several controllers may run one on the same store.
+type Ledger struct {
+	Store    Store
+	Settings func() *Settings
+	Log      *slog.Logger
+	// Changed, if set, tells that the journal has new facts; the ledger looks every second anyway.
+	Changed <-chan struct{}
+	// Kept, if set, is told up to which id of the journal everything is kept.
+	Kept func(upto int64)
+
+	mu     sync.Mutex
+	book   *book // nil until the standing is read
+	orphan int64 // facts of contacts nobody knows, since the start
+}
+
+const (
+	// memory is how long contacts stay in memory: the longest window of réitération and a day.
+	memory = Week + Day
+	// batchFacts bounds the facts of a commit.
+	batchFacts = 20_000
+	lookEvery  = time.Second
+)
+
+// Run derives until ctx ends. It rebuilds first when the settings are no longer those the
+// figures were made with.
+func (l *Ledger) Run(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	trouble := false
+	for {
+		err := l.Advance(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !errors.Is(err, ErrMoved):
+			if !trouble {
+				l.Log.Error("the figures cannot be brought up to date; the journal keeps all facts", "err", err)
+			}
+			trouble = true
+		default:
+			trouble = false
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.Changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// Advance folds in what the journal has by now. It rebuilds when the settings have changed.
+func (l *Ledger) Advance(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.advance(ctx); err != nil {
+		l.book = nil // read anew where the ledger stands
+		return err
+	}
+	return nil
+}
+
+func (l *Ledger) advance(ctx context.Context) error {
+	if l.book == nil {
+		at, err := l.Store.Standing(ctx)
+		if err != nil {
+			return err
+		}
+		if l.book, err = openBook(l.Store, at, l.Settings()); err != nil {
+			return err
+		}
+	}
+	if l.book.outdated(l.Settings()) {
+		return l.rebuild(ctx)
+	}
+	if err := l.fold(ctx, l.book, l.book.commit); err != nil {
+		return err
+	}
+	if err := l.book.sumUp(ctx, time.Now()); err != nil {
+		return err
+	}
+	if l.Kept != nil {
+		l.Kept(l.book.upto)
+	}
+	return nil
+}
+
+// fold reads on from where the book stands, and commits after each batch.
+func (l *Ledger) fold(ctx context.Context, b *book, commit func(context.Context) error) error {
+	n := 0
+	err := l.Store.Scan(ctx, b.upto, func(id int64, e call.Event) error {
+		f, err := FactOf(id, e)
+		if err != nil {
+			l.Log.Warn("a fact of the journal cannot be read and is left out", "err", err)
+		} else if err := b.take(ctx, f); err != nil {
+			return err
+		}
+		b.upto = id
+		if n++; n%batchFacts == 0 {
+			return commit(ctx)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return commit(ctx)
+}
+
+// Rebuild makes everything derived anew from the journal, beside what is live, and then takes
+// its place. Figures of days whose facts the journal does not hold any more are kept as they are.
+func (l *Ledger) Rebuild(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rebuild(ctx)
+}
+
+func (l *Ledger) rebuild(ctx context.Context) error {
+	l.book = nil
+	from, err := l.Store.Standing(ctx)
+	if err != nil {
+		return err
+	}
+	to, err := l.Store.Fresh(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := openBook(l.Store, to, l.Settings())
+	if err != nil {
+		return err
+	}
+	b.anew()
+	if err := b.inherit(ctx, from); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := l.fold(ctx, b, b.settle); err != nil {
+		return err
+	}
+	if err := b.commit(ctx); err != nil {
+		return err
+	}
+	if err := b.sumUp(ctx, time.Now()); err != nil {
+		return err
+	}
+	if err := l.Store.Turn(ctx, from, b.standing()); err != nil {
+		return err
+	}
+	l.book = b
+	l.Log.Info("the figures were made anew from the journal", "contacts", b.contacts, "events_upto", b.upto, "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// book is one side of the ledger with what is in memory of it.
+type book struct {
+	store    Store
+	settings *Settings
+	side     int
+	from     int64 // the id the store stands at
+	upto     int64
+	state    state
+	contacts int64 // made since it was opened
+
+	// byCall has the contacts in memory by each of their calls, byPerson by pseudonym.
+	byID     map[int64]*entryOf
+	byCall   map[call.ID]*entryOf
+	byPerson map[string][]*entryOf
+	links    map[string][]*entryOf // by promise
+	missing  map[call.ID]bool      // calls the store does not know, until the next commit
+	whole    Moment                // contacts that arrived from then on are all in memory
+	frontier Moment                // the latest arrival
+	released Moment                // contacts that arrived before may have left memory
+
+	dirty    map[*entryOf]bool
+	rows     map[RowKey]Row
+	newLinks []Link
+	stale    map[Interval]bool // days and months whose sums are not kept
+	fresh    bool              // being rebuilt: nothing is kept yet
+	work     counted
+}
+
+// entryOf is a contact in memory.
+type entryOf struct {
+	Contact
+	id   int64
+	kept []byte // as the store has it; nil when it does not
+}
+
+// state is what the ledger keeps beside contacts and rows.
+type state struct {
+	Settings string          `json:"settings"` // fingerprint
+	Agents   map[string]span `json:"agents"`
+	LastFact Moment          `json:"last_fact"`
+	// Purged is the first moment whose contacts the journal still tells of; before it, rows
+	// are kept as they are and contacts are gone.
+	Purged Moment `json:"purged,omitempty"`
+	// Stale are the days and months whose sums are not kept.
+	Stale []Interval `json:"stale,omitempty"`
+}
+
+const never Moment = 1 << 60
+
+func openBook(s Store, at Standing, settings *Settings) (*book, error) {
+	b := &book{
+		store: s, settings: settings, side: at.Side, from: at.Upto, upto: at.Upto, whole: never,
+		byID: map[int64]*entryOf{}, byCall: map[call.ID]*entryOf{}, byPerson: map[string][]*entryOf{}, links: map[string][]*entryOf{},
+		missing: map[call.ID]bool{}, dirty: map[*entryOf]bool{}, rows: map[RowKey]Row{}, stale: map[Interval]bool{},
+	}
+	if len(at.State) > 0 {
+		if err := json.Unmarshal(at.State, &b.state); err != nil {
+			return nil, fmt.Errorf("the state of the figures cannot be read: %w; decroche metrics rebuild makes them anew", err)
+		}
+	}
+	if b.state.Agents == nil {
+		b.state.Agents = map[string]span{}
+	}
+	for _, k := range b.state.Stale {
+		b.stale[k] = true
+	}
+	if b.state.LastFact != 0 { // nobody the store knows arrived later
+		b.whole = b.state.LastFact + 1
+	}
+	return b, nil
+}
+
+// anew prepares an empty side: all it will ever hold goes through memory.
+func (b *book) anew() {
+	b.fresh, b.whole = true, 0
+	b.state = state{Settings: b.settings.fingerprint(), Agents: map[string]span{}}
+}
+
+// outdated says that the figures were made with other settings; with none when there are none yet.
+func (b *book) outdated(now *Settings) bool {
+	b.settings = now
+	mark := now.fingerprint()
+	if b.state.Settings == "" && b.upto == 0 {
+		b.state.Settings, b.whole = mark, 0
+	}
+	return b.state.Settings != mark
+}
+
+// fingerprint names the settings: equal settings have equal ones.
+func (s *Settings) fingerprint() string {
+	zone := ""
+	if s.Zone != nil {
+		zone = s.Zone.String()
+	}
+	plain := struct {
+		Row, Contact int
+		Zone         string
+		Settings
+	}{rowVersion, contactVersion, zone, *s}
+	plain.Settings.Zone = nil
+	text, _ := json.Marshal(plain) // of strings, numbers and maps: it cannot fail
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+func (b *book) standing() Standing {
+	b.state.Stale = b.state.Stale[:0]
+	for k := range b.stale {
+		b.state.Stale = append(b.state.Stale, k)
+	}
+	slices.SortFunc(b.state.Stale, func(x, y Interval) int {
+		return cmp.Or(cmp.Compare(x.Grain, y.Grain), cmp.Compare(x.Start, y.Start))
+	})
+	text, _ := json.Marshal(b.state) // of strings and numbers: it cannot fail
+	return Standing{Side: b.side, Upto: b.upto, State: text}
+}
+
+// take folds one fact.
+func (b *book) take(ctx context.Context, f Fact) error {
+	switch f.Kind {
+	case call.EventAgentState:
+		b.agentState(f)
+		b.state.LastFact = max(b.state.LastFact, f.At)
+		return nil
+	case call.EventController:
+		if f.What == "started" {
+			b.controllerStarted(f)
+		}
+		b.state.LastFact = max(b.state.LastFact, f.At)
+		return nil
+	}
+	b.state.LastFact = max(b.state.LastFact, f.At)
+	f.Call = f.subject()
+	if f.Call == "" {
+		return nil
+	}
+	e, err := b.contactOf(ctx, f)
+	if err != nil || e == nil {
+		return err
+	}
+	if err := b.fold(ctx, e, f); err != nil {
+		return err
+	}
+	return b.others(ctx, e, f)
+}
+
+// subject is the call a fact is about. A promise that no call made stands for one.
+func (f *Fact) subject() call.ID {
+	if f.Call == "" && f.Promise != "" {
+		return call.ID("promise:" + f.Promise)
+	}
+	return f.Call
+}
+
+func (b *book) fold(ctx context.Context, e *entryOf, f Fact) error {
+	before, reason := e.Ended, e.Reason
+	e.apply(f)
+	b.dirty[e] = true
+	if e.Ended != before || e.Ended != 0 && e.Reason != reason {
+		return b.relink(ctx, e)
+	}
+	return nil
+}
+
+// others folds what becomes of a promise into the contacts that asked for it again.
+func (b *book) others(ctx context.Context, e *entryOf, f Fact) error {
+	switch f.Kind {
+	case call.EventPromised:
+		if f.Merged {
+			b.tie("promise:"+f.Promise, e)
+			b.links[f.Promise] = append(b.links[f.Promise], e)
+		}
+	case call.EventPromiseMoved, call.EventPromiseEnded:
+		also := b.links[f.Promise]
+		if b.whole > 0 {
+			kept, err := b.store.Linked(ctx, b.side, "promise:"+f.Promise)
+			if err != nil {
+				return err
+			}
+			for _, k := range kept {
+				o, err := b.remember(k)
+				if err != nil {
+					return err
+				}
+				if !slices.Contains(also, o) {
+					also = append(also, o)
+				}
+			}
+		}
+		for _, o := range also {
+			if o != e {
+				if err := b.fold(ctx, o, f); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// tie notes that a key means this contact too.
+func (b *book) tie(key string, e *entryOf) {
+	b.newLinks = append(b.newLinks, Link{Key: key, Contact: e.id})
+}
+
+// contactOf finds the contact a fact belongs to, or begins it; nil when there is none.
+func (b *book) contactOf(ctx context.Context, f Fact) (*entryOf, error) {
+	if e := b.byCall[f.Call]; e != nil {
+		return e, nil
+	}
+	switch f.Kind {
+	case call.EventArrived:
+		e, err := b.cutOff(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		if e != nil {
+			b.tie(string(f.Call), e)
+			b.byCall[f.Call] = e
+			return e, nil
+		}
+		return b.add(ctx, begin(f))
+	case call.EventCalling, call.EventDialled:
+		e, err := b.find(ctx, cmp.Or(f.data.Contact, call.ID("promise:"+f.Promise)))
+		if e != nil {
+			b.tie(string(f.Call), e)
+			b.byCall[f.Call] = e
+		}
+		return e, err
+	}
+	e, err := b.find(ctx, f.Call)
+	if e != nil || err != nil || f.Kind != call.EventPromised {
+		return e, err
+	}
+	return b.add(ctx, begin(f))
+}
+
+// find looks for the contact of a call in memory, then in the store.
+func (b *book) find(ctx context.Context, id call.ID) (*entryOf, error) {
+	if e := b.byCall[id]; e != nil || b.whole == 0 || b.missing[id] {
+		return e, nil
+	}
+	k, ok, err := b.store.Contact(ctx, b.side, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		b.missing[id] = true
+		return nil, nil
+	}
+	e, err := b.remember(k)
+	if e != nil {
+		b.byCall[id] = e
+	}
+	return e, err
+}
+
+// add takes in a new contact.
+func (b *book) add(ctx context.Context, c *Contact) (*entryOf, error) {
+	e := &entryOf{Contact: *c, id: contactID(c.Arrived, c.ID)}
+	for {
+		taken := b.byID[e.id] != nil
+		if !taken && c.Arrived < b.whole {
+			err := b.store.Contacts(ctx, b.side, e.id, e.id+1, func(Kept) bool { taken = true; return false })
+			if err != nil {
+				return nil, err
+			}
+		}
+		if !taken {
+			break
+		}
+		e.id++
+	}
+	b.contacts++
+	b.frontier = max(b.frontier, c.Arrived)
+	b.index(e)
+	return e, nil
+}
+
+func (b *book) index(e *entryOf) {
+	b.byID[e.id] = e
+	b.byCall[e.ID] = e
+	for _, l := range e.Live {
+		b.byCall[l.ID] = e
+	}
+	for _, p := range e.pseudonyms() {
+		b.byPerson[p] = append(b.byPerson[p], e)
+	}
+}
+
+// remember takes a contact of the store into memory, unless it is there.
+func (b *book) remember(k Kept) (*entryOf, error) {
+	if e := b.byID[k.ID]; e != nil {
+		return e, nil
+	}
+	c, err := decodeContact(k.Facts)
+	if err != nil {
+		return nil, err
+	}
+	e := &entryOf{Contact: *c, id: k.ID, kept: k.Facts}
+	b.index(e)
+	return e, nil
+}
+
+// forget drops a contact from memory.
+func (b *book) forget(e *entryOf) {
+	delete(b.byID, e.id)
+	delete(b.byCall, e.ID)
+	for _, l := range e.Legs { // calls of ours, and those after a cut-off
+		delete(b.byCall, l.Call)
+	}
+	for _, p := range e.pseudonyms() {
+		list := slices.DeleteFunc(b.byPerson[p], func(o *entryOf) bool { return o == e })
+		if b.byPerson[p] = list; len(list) == 0 {
+			delete(b.byPerson, p)
+		}
+	}
+	for _, p := range e.Promises {
+		delete(b.links, p.ID)
+	}
+}
+
+func (c *Contact) pseudonyms() []string {
+	switch {
+	case c.Caller == "":
+		return nil
+	case c.Was == "":
+		return []string{c.Caller}
+	}
+	return []string{c.Caller, c.Was}
+}
+
+// cutOff finds the contact that a call goes on with: its caller was cut off a moment ago.
+func (b *book) cutOff(ctx context.Context, f Fact) (*entryOf, error) {
+	c := begin(f)
+	if c.Caller == "" || b.settings.Reconnect <= 0 || c.Public == publicRelay {
+		return nil, nil
+	}
+	window := Moment(b.settings.Reconnect.Milliseconds())
+	people, err := b.person(ctx, c, f.At-Moment(memory.Milliseconds()), f.At)
+	if err != nil {
+		return nil, err
+	}
+	var last *entryOf
+	for _, e := range people {
+		cut := e.Why == call.ReasonCutOff || e.Why == call.ReasonExchange || e.Why == call.ReasonControllerDown
+		if cut && e.Called && e.Service == c.Service && len(e.Live) == 0 && e.Ended <= f.At && f.At-e.Ended <= window {
+			last = e
+		}
+	}
+	return last, nil
+}
+
+// person lists the contacts of the one who made c that arrived in [from, until), by arrival.
+func (b *book) person(ctx context.Context, c *Contact, from, until Moment) ([]*entryOf, error) {
+	if from < b.whole {
+		kept, err := b.store.Person(ctx, b.side, c.pseudonyms(), from, until)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range kept {
+			if _, err := b.remember(k); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var out []*entryOf
+	for _, p := range c.pseudonyms() {
+		for _, e := range b.byPerson[p] {
+			if e.Arrived >= from && e.Arrived < until && e.same(c) && !slices.Contains(out, e) {
+				out = append(out, e)
+			}
+		}
+	}
+	slices.SortFunc(out, func(x, y *entryOf) int { return inOrder(&x.Contact, &y.Contact) })
+	return out, nil
+}
+
+// relink finds anew what follows the contacts that this one may follow, and what follows it.
+func (b *book) relink(ctx context.Context, e *entryOf) error {
+	if !e.canRepeat() {
+		return nil
+	}
+	week := Moment(Week.Milliseconds())
+	people, err := b.person(ctx, &e.Contact, e.Arrived-week, e.Arrived+week+1)
+	if err != nil || len(people) < 2 {
+		return err
+	}
+	people = slices.DeleteFunc(people, func(o *entryOf) bool { return !o.canRepeat() || o.Ended == 0 })
+	for i, x := range people {
+		if inOrder(&x.Contact, &e.Contact) > 0 {
+			break
+		}
+		next := Moment(0)
+		for _, y := range people[i+1:] {
+			if x.repeats(&y.Contact) {
+				next = y.Arrived
+				break
+			}
+		}
+		if next > x.Arrived+week {
+			next = 0
+		}
+		if next != x.Next {
+			x.Next = next
+			b.dirty[x] = true
+		}
+	}
+	return nil
+}
+
+// commit writes all that changed.
+func (b *book) commit(ctx context.Context) error { return b.flush(ctx, never) }
+
+// settle writes what is not going to change any more, so that a rebuild writes each contact once.
+func (b *book) settle(ctx context.Context) error {
+	if len(b.dirty) < batchFacts {
+		return nil
+	}
+	return b.flush(ctx, b.frontier-Moment(memory.Milliseconds()))
+}
+
+// flush writes the contacts that arrived before and changed, with what they count, and lets
+// go of those that are old and over.
+func (b *book) flush(ctx context.Context, before Moment) error {
+	batch := Batch{Side: b.side, From: b.from, Upto: b.upto, Links: b.newLinks}
+	for e := range b.dirty {
+		if e.Arrived < before {
+			if err := b.write(e, &batch); err != nil {
+				return err
+			}
+		}
+	}
+	slices.SortFunc(batch.Contacts, func(x, y Kept) int { return cmp.Compare(x.ID, y.ID) })
+	batch.Rows = b.takeRows(before)
+	for k := range batch.Rows {
+		b.spoil(k, &batch)
+	}
+	at := b.standing()
+	batch.State = at.State
+	if len(batch.Contacts)+len(batch.Rows)+len(batch.Links) > 0 || b.upto > b.from {
+		if err := b.store.Commit(ctx, batch); err != nil {
+			return err
+		}
+	}
+	for _, k := range batch.Contacts {
+		e := b.byID[k.ID]
+		e.kept = k.Facts
+		delete(b.dirty, e)
+	}
+	b.newLinks, b.from = nil, b.upto
+	clear(b.missing)
+	b.letGo()
+	return nil
+}
+
+// takeRows takes out the rows that are ready to be written: while everything is made anew,
+// those that no contact in memory can change.
+func (b *book) takeRows(before Moment) map[RowKey]Row {
+	if before == never {
+		rows := b.rows
+		b.rows = map[RowKey]Row{}
+		return rows
+	}
+	rows := map[RowKey]Row{}
+	for k, r := range b.rows {
+		if k.Start < before-quarter {
+			rows[k] = r
+			delete(b.rows, k)
+		}
+	}
+	return rows
+}
+
+// spoil drops the sums that a changed quarter belongs to, and notes that they are to be made.
+func (b *book) spoil(k RowKey, batch *Batch) {
+	if k.Grain != Quarter {
+		return
+	}
+	for _, g := range []Grain{Daily, Monthly} {
+		sum := Interval{g, g.start(k.Start, b.settings.Zone)}
+		if !b.stale[sum] {
+			b.stale[sum] = true
+			if !b.fresh {
+				batch.Drop = append(batch.Drop, sum)
+			}
+		}
+	}
+}
+
+// write encodes a contact and moves what it counts.
+func (b *book) write(e *entryOf, batch *Batch) error {
+	if e.kept != nil {
+		was, err := decodeContact(e.kept)
+		if err != nil {
+			return err
+		}
+		b.count(was, -1)
+	}
+	b.count(&e.Contact, 1)
+	facts, err := encodeContact(&e.Contact)
+	if err != nil {
+		return err
+	}
+	batch.Contacts = append(batch.Contacts, Kept{ID: e.id, Call: e.ID, Caller: e.Caller, Was: e.Was, Facts: facts})
+	return nil
+}
+
+func (b *book) count(c *Contact, sign int64) {
+	start := quarterOf(c.Arrived)
+	b.settings.contribute(c, &b.work, func(ref cellRef, k *counted) {
+		b.row(RowKey{Quarter, ref.dim, start}).cell(ref.value).count(k, sign)
+	})
+}
+
+func (b *book) row(k RowKey) Row {
+	r := b.rows[k]
+	if r == nil {
+		r = Row{}
+		b.rows[k] = r
+	}
+	return r
+}
+
+// letGo forgets contacts too old to be met again, unless they wait for something.
+func (b *book) letGo() {
+	limit := b.frontier - Moment(memory.Milliseconds())
+	if limit < b.released+Moment(time.Hour.Milliseconds()) {
+		return
+	}
+	b.released = limit
+	for _, e := range b.byID {
+		if e.Arrived < limit && !b.dirty[e] && !e.waits() {
+			b.forget(e)
+		}
+	}
+	b.whole = max(b.whole, limit)
+}
+
+// waits says that more facts of the contact are to come.
+func (c *Contact) waits() bool {
+	return len(c.Live) > 0 || slices.ContainsFunc(c.Promises, func(p Promise) bool { return p.State == "" })
+}
+
+// contactVersion changes with the fields of Contact.
+const contactVersion = 1
+
+func encodeContact(c *Contact) ([]byte, error) {
+	facts, err := cbor.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("write contact %s: %w", c.ID, err)
+	}
+	return facts, nil
+}
+
+// errContact is a contact that cannot be read.
+var errContact = errors.New("a contact of the figures is damaged: decroche metrics rebuild makes them anew")
+
+func decodeContact(facts []byte) (*Contact, error) {
+	c := new(Contact)
+	if err := cbor.Unmarshal(facts, c); err != nil {
+		return nil, fmt.Errorf("%w (%w)", errContact, err)
+	}
+	return c, nil
+}

@@ -1,0 +1,220 @@
+package metrics
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"decroche/call"
+)
+
+var paris = func() *time.Location {
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}()
+
+// usual are the settings of the stories: those of a definition that says nothing.
+func usual() *Settings {
+	return &Settings{
+		Zone: paris, Short: 5 * time.Second, Reconnect: 5 * time.Minute, SelfService: Week, OtherReason: "autre",
+		Simple: map[string]bool{"horaires": true}, InTime: map[string]time.Duration{},
+	}
+}
+
+// A day tells a story in facts, and asks for its figures.
+type day struct {
+	testing.TB
+	*shelf
+	settings *Settings
+	ledger   *Ledger
+	start    time.Time
+	now      time.Time
+	n        int
+}
+
+// on begins a story at a local time, "2026-03-10 09:00".
+func on(t testing.TB, when string) *day {
+	t.Helper()
+	start, err := time.ParseInLocation("2006-01-02 15:04", when, paris)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &day{TB: t, shelf: newShelf(), settings: usual(), start: start, now: start}
+	d.ledger = &Ledger{Store: d.shelf, Settings: func() *Settings { return d.settings }, Log: slog.New(slog.DiscardHandler)}
+	return d
+}
+
+// after moves the clock on.
+func (d *day) after(by time.Duration) *day {
+	d.now = d.now.Add(by)
+	return d
+}
+
+// tell writes a fact; fields are pairs.
+func (d *day) tell(id call.ID, kind call.EventKind, fields ...any) {
+	d.Helper()
+	m := map[string]any{}
+	for i := 0; i < len(fields); i += 2 {
+		m[fields[i].(string)] = fields[i+1]
+	}
+	raw, err := json.Marshal(m)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.Append(call.Event{At: d.now, Call: id, Kind: kind, Data: raw})
+}
+
+// caller is a citizen on the line.
+type caller struct {
+	*day
+	id call.ID
+}
+
+// arrives lets somebody call within hours; fields change what is known of the call.
+func (d *day) arrives(fields ...any) *caller {
+	d.Helper()
+	d.n++
+	c := &caller{d, call.ID(fmt.Sprintf("call-%d", d.n))}
+	d.tell(c.id, call.EventArrived, append([]any{
+		"to", "+33199003939", "service", "pref", "public", "general", "open", true, "caller", fmt.Sprintf("person-%d", d.n),
+	}, fields...)...)
+	d.tell(c.id, call.EventLanguage, "lang", "fr")
+	return c
+}
+
+func (c *caller) reason(r string) *caller {
+	c.tell(c.id, call.EventReason, "reason", r, "by", "menu")
+	return c
+}
+
+// queues asks for a person and stands in line.
+func (c *caller) queues(queue string) *caller {
+	c.tell(c.id, call.EventAgentAsked, "queue", queue)
+	c.tell(c.id, call.EventQueued, "queue", queue, "position", 1)
+	return c
+}
+
+func (c *caller) connects(agent string) *caller {
+	c.tell(c.id, call.EventRinging, "agent", agent)
+	c.tell(c.id, call.EventAgentAnswered, "agent", agent)
+	c.tell(c.id, call.EventConnected, "agent", agent, "team", "t-"+agent, "queue", "accueil")
+	return c
+}
+
+// talks for a while, ends and is wrapped up.
+func (c *caller) talks(agent string, talk, wrap time.Duration) *caller {
+	c.after(talk)
+	c.tell(c.id, call.EventTalkEnded, "agent", agent, "by", "caller", "talk_ms", talk.Milliseconds())
+	c.ends(call.Answered, call.ReasonCallerHungUp)
+	c.after(wrap)
+	c.tell(c.id, call.EventWrapped, "agent", agent, "wrap_ms", wrap.Milliseconds())
+	return c
+}
+
+func (c *caller) ends(o call.Outcome, why call.Reason) *caller {
+	c.tell(c.id, call.EventEnded, "outcome", o, "reason", why)
+	return c
+}
+
+// figures are those of the days the story took, in a fresh rebuild and as facts came in.
+func (d *day) cell(dim Dim, value string) *Cell {
+	d.Helper()
+	if err := d.ledger.Advance(d.Context()); err != nil {
+		d.Fatal(err)
+	}
+	f := d.figures()
+	from := d.start.Truncate(15 * time.Minute).Add(-24 * time.Hour)
+	lines, err := f.Lines(d.Context(), Query{From: from, To: from.Add(60 * 24 * time.Hour), By: dim, Percentiles: true})
+	if err != nil {
+		d.Fatal(err)
+	}
+	for _, l := range lines {
+		if l.Value == value {
+			return l.Cell
+		}
+	}
+	return new(Cell)
+}
+
+func (d *day) figures() *Figures {
+	return &Figures{Store: d.shelf, Settings: func() *Settings { return d.settings }, Now: func() time.Time { return d.now }}
+}
+
+// want holds an indicator's counts against those told: numerator and denominator.
+func (d *day) want(c *Cell, id string, num, den int64) {
+	d.Helper()
+	i, ok := IndicatorOf(id)
+	if !ok {
+		d.Fatalf("there is no indicator %q", id)
+	}
+	if f := i.Of(c); f.Num != num || f.Den != den {
+		d.Errorf("%s is %d / %d, want %d / %d", id, f.Num, f.Den, num, den)
+	}
+}
+
+func TestTheWorkedExampleOfTheDefinitions(t *testing.T) {
+	d := on(t, "2026-03-10 09:00")
+	for _, wait := range []time.Duration{0, 30, 60, 90} {
+		c := d.arrives().queues("accueil")
+		c.after(wait * time.Second)
+		c.connects("2001").talks("2001", 3*time.Minute, 30*time.Second)
+	}
+	menu := d.arrives()
+	menu.after(8 * time.Second)
+	menu.ends(call.LeftIVR, call.ReasonCallerHungUp)
+
+	informed := d.arrives().reason("horaires")
+	informed.tell(informed.id, call.EventInfo, "info", "venir")
+	informed.tell(informed.id, call.EventSMS, "purpose", "link", "state", "sent")
+	informed.ends(call.SelfServed, call.ReasonHeardAll)
+
+	for _, patience := range []time.Duration{3, 200} {
+		c := d.arrives().queues("accueil")
+		c.after(patience * time.Second)
+		c.ends(call.Abandoned, call.ReasonCallerHungUp)
+	}
+
+	chose := d.arrives().queues("accueil")
+	chose.tell(chose.id, call.EventPromised, "promise", "p1", "kind", "place", "origin", "queue", "queue", "accueil", "by_ms", d.now.Add(time.Hour).UnixMilli())
+	chose.ends(call.CalledBack, call.ReasonPlace)
+	d.after(10 * time.Minute)
+	d.tell("out-1", call.EventCalling, "promise", "p1", "attempt", 1, "contact", chose.id)
+	d.tell("out-1", call.EventDialled, "promise", "p1", "attempt", 1, "contact", chose.id)
+	d.tell("out-1", call.EventConnected, "agent", "2001", "team", "t-2001", "queue", "accueil")
+	d.tell(chose.id, call.EventAttempted, "promise", "p1", "attempt", 1, "result", "connected", "tries", 1)
+	d.tell(chose.id, call.EventPromiseEnded, "promise", "p1", "state", "kept", "late", false)
+	d.after(2 * time.Minute)
+	d.tell("out-1", call.EventTalkEnded, "agent", "2001", "by", "caller")
+	d.tell("out-1", call.EventEnded, "outcome", call.Answered, "reason", call.ReasonCallerHungUp)
+
+	full := d.arrives()
+	full.tell(full.id, call.EventAgentAsked, "queue", "accueil")
+	full.ends(call.Dissuaded, call.ReasonSaturated)
+
+	late := d.arrives("open", false)
+	late.ends(call.Closed, call.ReasonClosedHours)
+
+	c := d.cell(Whole, "")
+	d.want(c, "decroche_agent", 4, 7)
+	d.want(c, "decroche_agent_kept", 5, 7)
+	d.want(c, "decroche_agent_harsher", 4, 8)
+	d.want(c, "decroche_global", 5, 10)
+	d.want(c, "asa", 180_000, 4)
+	d.want(c, "in_time", 3, 6)
+	d.want(c, "abandoned", 2, 7)
+	d.want(c, "abandoned_short", 1, 7)
+	d.want(c, "self_served", 1, 11)
+	d.want(c, "self_served_open", 1, 10)
+	d.want(c, "promises_asked", 1, 0)
+	d.want(c, "promises_kept", 1, 1)
+	asa, _ := IndicatorOf("asa")
+	if got := asa.Of(c).Value; got != 45 {
+		t.Errorf("ASA is %v s, want 45", got)
+	}
+	d.want(d.cell(ByQueue, "accueil"), "decroche_agent", 4, 7)
+}
