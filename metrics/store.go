@@ -32,7 +32,7 @@ type Store interface {
 	// in [from, until), in the order of their ids.
 	Person(ctx context.Context, side int, pseudonyms []string, from, until Moment) ([]Kept, error)
 	// Contacts gives the contacts with first ≤ id < until in the order of their ids, until fn
-	// returns false.
+	// returns false. Of Kept it fills ID and Facts alone.
 	Contacts(ctx context.Context, side int, first, until int64, fn func(Kept) bool) error
 	// Rows gives the rows of a grain and dimension with from ≤ start < until, by start. The
 	// bytes are valid until fn returns.
@@ -74,6 +74,12 @@ type Kept struct {
 	Caller, Was string
 	Facts       []byte
 }
+
+// Contact reads the facts.
+func (k Kept) Contact() (*Contact, error) { return decodeContact(k.Facts) }
+
+// Facts writes the contact as Kept has it.
+func (c *Contact) Facts() ([]byte, error) { return encodeContact(c) }
 
 // Link ties a call, or a promise, to a contact that is not named after it.
 type Link struct {

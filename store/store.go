@@ -67,6 +67,7 @@ type DB struct {
 	eng         *engine
 	checkpoints *Checkpoints
 	journal     *Journal
+	ledger      *Ledger
 	probe       *probe
 	closing     sync.Once
 	closeErr    error
@@ -105,6 +106,7 @@ func (db *DB) start(ctx context.Context) error {
 		return err
 	}
 	db.journal = j
+	db.ledger = &Ledger{eng: db.eng, j: j, bare: map[int]bool{}}
 	db.checkpoints = newCheckpoints(base, db.eng, db.log)
 	if !db.opts.Tool {
 		db.probe = newProbe(base, db.eng, db.opts.ProbeEvery)

@@ -1,0 +1,463 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"decroche/call"
+	"decroche/metrics"
+)
+
+// Ledger implements metrics.Store: contacts and figures derived from the journal. It has two
+// sides, 0 and 1, each with tables of its own; one is live. What it holds can be made anew, so
+// its commits are ordinary ones.
+type Ledger struct {
+	eng *engine
+	j   *Journal
+
+	mu   sync.Mutex
+	bare map[int]bool // sides whose indexes are not made yet
+}
+
+var _ metrics.Store = (*Ledger)(nil)
+
+// Ledger keeps what is derived from the journal.
+func (db *DB) Ledger() *Ledger { return db.ledger }
+
+// The tables of a side. A contact's id begins with its arrival, so its primary key is the
+// order of time. call_key, caller and was are hashes that find candidates: what is found is
+// compared with the facts themselves.
+const (
+	ledgerTables = `
+	CREATE TABLE contacts_{{side}} (
+		id       BIGINT PRIMARY KEY,
+		call_key BIGINT NOT NULL,
+		caller   BIGINT NOT NULL,
+		was      BIGINT NOT NULL,
+		facts    {{bytes}} NOT NULL
+	);
+	CREATE TABLE rollups_{{side}} (
+		grain INTEGER NOT NULL,
+		dim   INTEGER NOT NULL,
+		start BIGINT NOT NULL,
+		row   {{bytes}} NOT NULL,
+		PRIMARY KEY (grain, dim, start)
+	);
+	CREATE TABLE links_{{side}} (
+		key     TEXT NOT NULL,
+		contact BIGINT NOT NULL,
+		PRIMARY KEY (key, contact)
+	)`
+	ledgerIndexes = `
+	CREATE INDEX contacts_{{side}}_call ON contacts_{{side}} (call_key);
+	CREATE INDEX contacts_{{side}}_caller ON contacts_{{side}} (caller) WHERE caller <> 0;
+	CREATE INDEX contacts_{{side}}_was ON contacts_{{side}} (was) WHERE was <> 0`
+	ledgerDrop = `
+	DROP TABLE IF EXISTS contacts_{{side}};
+	DROP TABLE IF EXISTS rollups_{{side}};
+	DROP TABLE IF EXISTS links_{{side}}`
+)
+
+// on writes SQL for a side, in the engine's words.
+func (l *Ledger) on(side int, query string) string {
+	words := append([]string{"{{side}}", fmt.Sprint(side)}, dialects[l.eng.name]...)
+	return strings.NewReplacer(words...).Replace(query)
+}
+
+// define runs the statements of a definition, one after the other.
+func (l *Ledger) define(ctx context.Context, tx *sql.Tx, side int, statements ...string) error {
+	for _, list := range statements {
+		for one := range strings.SplitSeq(list, ";") {
+			if _, err := tx.ExecContext(ctx, l.on(side, one)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Standing implements metrics.Store.
+func (l *Ledger) Standing(ctx context.Context) (metrics.Standing, error) {
+	at, err := l.standing(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = l.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error { return l.begin(ctx, tx) })
+		if err == nil {
+			at, err = l.standing(ctx)
+		}
+	}
+	if err != nil {
+		return at, fmt.Errorf("read where the figures stand: %w", l.eng.explain(err))
+	}
+	return at, nil
+}
+
+func (l *Ledger) standing(ctx context.Context) (at metrics.Standing, err error) {
+	var state string
+	err = l.eng.reader.QueryRowContext(ctx, `SELECT side, upto, state FROM ledger WHERE live = 1`).Scan(&at.Side, &at.Upto, &state)
+	at.State = []byte(state)
+	return at, err
+}
+
+// begin makes the first side, unless another process just has.
+func (l *Ledger) begin(ctx context.Context, tx *sql.Tx) error {
+	done, err := tx.ExecContext(ctx, `INSERT INTO ledger (side, live, upto, state) VALUES (0, 1, 0, '') ON CONFLICT (side) DO NOTHING`)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return l.define(ctx, tx, 0, ledgerDrop, ledgerTables, ledgerIndexes)
+}
+
+// Fresh implements metrics.Store.
+func (l *Ledger) Fresh(ctx context.Context) (metrics.Standing, error) {
+	live, err := l.Standing(ctx)
+	if err != nil {
+		return live, err
+	}
+	side := 1 - live.Side
+	err = l.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
+		if err := l.define(ctx, tx, side, ledgerDrop, ledgerTables); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO ledger (side, live, upto, state) VALUES ($1, 0, 0, '')
+			ON CONFLICT (side) DO UPDATE SET upto = 0, state = ''`, side)
+		return err
+	})
+	if err != nil {
+		return live, fmt.Errorf("prepare a new side of the figures: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bare[side] = true
+	return metrics.Standing{Side: side}, nil
+}
+
+// indexed makes the indexes of a side that has none yet. A side being filled is spared them
+// until somebody looks for a contact in it.
+func (l *Ledger) indexed(ctx context.Context, side int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.bare[side] {
+		return nil
+	}
+	err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) error { return l.define(ctx, tx, side, ledgerIndexes) })
+	if err != nil {
+		return fmt.Errorf("index the figures: %w", err)
+	}
+	l.bare[side] = false
+	return nil
+}
+
+// Turn implements metrics.Store.
+func (l *Ledger) Turn(ctx context.Context, from, to metrics.Standing) error {
+	if err := l.indexed(ctx, to.Side); err != nil {
+		return err
+	}
+	err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
+		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 0 WHERE side = $1 AND live = 1 AND upto = $2`, from.Side, from.Upto)); err != nil {
+			return err
+		}
+		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 1 WHERE side = $1 AND upto = $2`, to.Side, to.Upto)); err != nil {
+			return err
+		}
+		return l.define(ctx, tx, from.Side, ledgerDrop)
+	})
+	return l.told("turn to the new figures", err)
+}
+
+// moved is ErrMoved when no row was where it was expected.
+func moved(done sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := done.RowsAffected()
+	if err == nil && n == 0 {
+		return metrics.ErrMoved
+	}
+	return err
+}
+
+func (l *Ledger) told(what string, err error) error {
+	if err == nil || errors.Is(err, metrics.ErrMoved) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// Commit implements metrics.Store.
+func (l *Ledger) Commit(ctx context.Context, b metrics.Batch) error {
+	err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
+		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET upto = $1, state = $2 WHERE side = $3 AND upto = $4`,
+			b.Upto, string(b.State), b.Side, b.From)); err != nil {
+			return err
+		}
+		if err := l.writeContacts(ctx, tx, b); err != nil {
+			return err
+		}
+		for _, i := range b.Drop {
+			if _, err := tx.ExecContext(ctx, l.on(b.Side, `DELETE FROM rollups_{{side}} WHERE grain = $1 AND start = $2 AND dim >= 0`), i.Grain, i.Start); err != nil {
+				return err
+			}
+		}
+		return l.writeRows(ctx, tx, b)
+	})
+	return l.told("keep the figures", err)
+}
+
+func (l *Ledger) writeContacts(ctx context.Context, tx *sql.Tx, b metrics.Batch) error {
+	args := make([]any, 0, 5*len(b.Contacts))
+	for _, k := range b.Contacts {
+		args = append(args, k.ID, keyOf(string(k.Call)), keyOf(k.Caller), keyOf(k.Was), k.Facts)
+	}
+	err := execRows(ctx, tx, l.on(b.Side, `INSERT INTO contacts_{{side}} (id, call_key, caller, was, facts) VALUES`), 5,
+		`ON CONFLICT (id) DO UPDATE SET caller = excluded.caller, was = excluded.was, facts = excluded.facts`, args)
+	if err != nil {
+		return err
+	}
+	args = args[:0]
+	for _, k := range b.Links {
+		args = append(args, clean(k.Key), k.Contact)
+	}
+	return execRows(ctx, tx, l.on(b.Side, `INSERT INTO links_{{side}} (key, contact) VALUES`), 2, `ON CONFLICT DO NOTHING`, args)
+}
+
+// writeRows adds the batch's rows to those kept.
+func (l *Ledger) writeRows(ctx context.Context, tx *sql.Tx, b metrics.Batch) error {
+	kept, err := l.keptRows(ctx, tx, b)
+	if err != nil {
+		return err
+	}
+	args := make([]any, 0, 4*len(b.Rows))
+	for _, k := range sortedKeys(b.Rows) {
+		sum, err := metrics.AddRows(kept[k], b.Rows[k])
+		if err != nil {
+			return err
+		}
+		if len(sum) > 0 {
+			args = append(args, k.Grain, k.Dim, k.Start, packRow(sum))
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, l.on(b.Side, `DELETE FROM rollups_{{side}} WHERE grain = $1 AND dim = $2 AND start = $3`), k.Grain, k.Dim, k.Start); err != nil {
+			return err
+		}
+	}
+	return execRows(ctx, tx, l.on(b.Side, `INSERT INTO rollups_{{side}} (grain, dim, start, row) VALUES`), 4,
+		`ON CONFLICT (grain, dim, start) DO UPDATE SET row = excluded.row`, args)
+}
+
+func sortedKeys(rows map[metrics.RowKey]metrics.Row) []metrics.RowKey {
+	return slices.SortedFunc(maps.Keys(rows), func(a, b metrics.RowKey) int {
+		switch {
+		case a.Grain != b.Grain:
+			return int(a.Grain - b.Grain)
+		case a.Dim != b.Dim:
+			return int(a.Dim - b.Dim)
+		}
+		return int(a.Start - b.Start)
+	})
+}
+
+// keptRows reads the rows that the batch adds to.
+func (l *Ledger) keptRows(ctx context.Context, tx *sql.Tx, b metrics.Batch) (map[metrics.RowKey][]byte, error) {
+	kept := map[metrics.RowKey][]byte{}
+	keys := sortedKeys(b.Rows)
+	for len(keys) > 0 {
+		n := 1
+		for n < len(keys) && n < 200 && keys[n].Grain == keys[0].Grain && keys[n].Dim == keys[0].Dim {
+			n++
+		}
+		args := []any{keys[0].Grain, keys[0].Dim}
+		for _, k := range keys[:n] {
+			args = append(args, k.Start)
+		}
+		group := keys[0]
+		_, err := rowsOf(ctx, tx, func(r *sql.Rows) (struct{}, error) {
+			var start int64
+			var packed []byte
+			if err := r.Scan(&start, &packed); err != nil {
+				return struct{}{}, err
+			}
+			row, err := unpackRow(nil, packed)
+			kept[metrics.RowKey{Grain: group.Grain, Dim: group.Dim, Start: metrics.Moment(start)}] = row
+			return struct{}{}, err
+		}, l.on(b.Side, `SELECT start, row FROM rollups_{{side}} WHERE grain = $1 AND dim = $2 AND start IN `+inList(3, n)), args...)
+		if err != nil {
+			return nil, err
+		}
+		keys = keys[n:]
+	}
+	return kept, nil
+}
+
+// keyOf is a hash to find a text by; 0 is the empty text's alone.
+func keyOf(s string) int64 {
+	if s == "" {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s)) // never fails
+	return int64(h.Sum64() | 1)
+}
+
+// Contact implements metrics.Store.
+func (l *Ledger) Contact(ctx context.Context, side int, id call.ID) (metrics.Kept, bool, error) {
+	found, err := l.find(ctx, side, `call_key = $1`, keyOf(string(id)))
+	if err != nil {
+		return metrics.Kept{}, false, err
+	}
+	for _, k := range found {
+		if k.Call == id {
+			return k, true, nil
+		}
+	}
+	found, err = l.Linked(ctx, side, string(id))
+	if err != nil || len(found) == 0 {
+		return metrics.Kept{}, false, err
+	}
+	return found[0], true, nil
+}
+
+// Linked implements metrics.Store.
+func (l *Ledger) Linked(ctx context.Context, side int, key string) ([]metrics.Kept, error) {
+	return l.find(ctx, side, `id IN (SELECT contact FROM links_{{side}} WHERE key = $1)`, clean(key))
+}
+
+// Person implements metrics.Store.
+func (l *Ledger) Person(ctx context.Context, side int, pseudonyms []string, from, until metrics.Moment) ([]metrics.Kept, error) {
+	args := []any{int64(from) << 12, int64(until) << 12}
+	for _, p := range pseudonyms {
+		args = append(args, keyOf(p))
+	}
+	in := inList(3, len(pseudonyms))
+	found, err := l.find(ctx, side, `id >= $1 AND id < $2 AND (caller <> 0 AND caller IN `+in+` OR was <> 0 AND was IN `+in+`)`, args...)
+	return slices.DeleteFunc(found, func(k metrics.Kept) bool {
+		return !slices.Contains(pseudonyms, k.Caller) && !slices.Contains(pseudonyms, k.Was)
+	}), err
+}
+
+// find reads contacts in the order of their ids.
+func (l *Ledger) find(ctx context.Context, side int, where string, args ...any) ([]metrics.Kept, error) {
+	if err := l.indexed(ctx, side); err != nil {
+		return nil, err
+	}
+	found, err := rowsOf(ctx, l.eng.reader, func(r *sql.Rows) (metrics.Kept, error) {
+		var k metrics.Kept
+		if err := r.Scan(&k.ID, &k.Facts); err != nil {
+			return k, err
+		}
+		c, err := k.Contact()
+		if err != nil {
+			return k, err
+		}
+		k.Call, k.Caller, k.Was = c.ID, c.Caller, c.Was
+		return k, nil
+	}, l.on(side, `SELECT id, facts FROM contacts_{{side}} WHERE `+where+` ORDER BY id`), args...)
+	if err != nil {
+		return nil, fmt.Errorf("look for a contact: %w", l.eng.explain(err))
+	}
+	return found, nil
+}
+
+// Contacts implements metrics.Store.
+func (l *Ledger) Contacts(ctx context.Context, side int, first, until int64, fn func(metrics.Kept) bool) error {
+	rows, err := l.eng.reader.QueryContext(ctx, l.on(side, `SELECT id, facts FROM contacts_{{side}} WHERE id >= $1 AND id < $2 ORDER BY id`), first, until)
+	if err != nil {
+		return fmt.Errorf("read contacts: %w", l.eng.explain(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k metrics.Kept
+		if err := rows.Scan(&k.ID, &k.Facts); err != nil {
+			return fmt.Errorf("read contacts: %w", l.eng.explain(err))
+		}
+		if !fn(k) {
+			return nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read contacts: %w", l.eng.explain(err))
+	}
+	return nil
+}
+
+// Rows implements metrics.Store.
+func (l *Ledger) Rows(ctx context.Context, side int, g metrics.Grain, d metrics.Dim, from, until metrics.Moment, fn func(metrics.Moment, []byte) error) error {
+	rows, err := l.eng.reader.QueryContext(ctx, l.on(side, `SELECT start, row FROM rollups_{{side}}
+		WHERE grain = $1 AND dim = $2 AND start >= $3 AND start < $4 ORDER BY start`), g, d, from, until)
+	if err != nil {
+		return fmt.Errorf("read figures: %w", l.eng.explain(err))
+	}
+	defer rows.Close()
+	var packed sql.RawBytes
+	var room []byte
+	for rows.Next() {
+		var start int64
+		if err := rows.Scan(&start, &packed); err != nil {
+			return fmt.Errorf("read figures: %w", l.eng.explain(err))
+		}
+		row, err := unpackRow(room[:0], packed)
+		if err != nil {
+			return err
+		}
+		if err := fn(metrics.Moment(start), row); err != nil {
+			return err
+		}
+		if len(packed) > 0 && packed[0] == rowZstd {
+			room = row
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read figures: %w", l.eng.explain(err))
+	}
+	return nil
+}
+
+// Scan implements metrics.Store.
+func (l *Ledger) Scan(ctx context.Context, after int64, fn func(id int64, e call.Event) error) error {
+	return l.j.Read(ctx, Filter{After: after}, func(e Entry) error { return fn(e.ID, e.Event) })
+}
+
+// A row is kept as it is, or compressed where that pays; its first byte says which.
+const (
+	rowPlain = 'p'
+	rowZstd  = 'z'
+	// worthPacking is the length from which a row is compressed.
+	worthPacking = 200
+)
+
+var (
+	rowPacker, _   = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false))
+	rowUnpacker, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(2))
+)
+
+func packRow(row []byte) []byte {
+	if len(row) < worthPacking {
+		return append([]byte{rowPlain}, row...)
+	}
+	return rowPacker.EncodeAll(row, append(make([]byte, 0, len(row)), rowZstd))
+}
+
+// unpackRow appends the row to room; a plain one is returned as it lies in packed.
+func unpackRow(room, packed []byte) ([]byte, error) {
+	switch {
+	case len(packed) > 0 && packed[0] == rowPlain:
+		return packed[1:], nil
+	case len(packed) > 0 && packed[0] == rowZstd:
+		row, err := rowUnpacker.DecodeAll(packed[1:], room)
+		if err == nil {
+			return row, nil
+		}
+	}
+	return nil, errors.New("a row of the figures is damaged: decroche metrics rebuild makes it anew")
+}
