@@ -312,8 +312,17 @@ func (j *Journey) hand(ctx context.Context, c call.Call, v *Visit) (string, erro
 	}
 	state := v.leg.State()
 	v.Leg = &state
-	j.note(c, call.EventConnected, "agent", state.Agent, "wait_ms", v.Connected.Sub(v.Joined).Milliseconds())
+	j.note(c, call.EventConnected, "agent", state.Agent, "team", v.agent().Team, "queue", v.Queue,
+		"wait_ms", v.Connected.Sub(v.Joined).Milliseconds())
 	return StepTalk, nil
+}
+
+// agent is who has the caller, as the floor knows them; the zero Agent when it does not.
+func (v *Visit) agent() routing.Agent {
+	if v.reservation == nil {
+		return routing.Agent{}
+	}
+	return v.reservation.Agent()
 }
 
 // announce says news not heard yet, then the place in line and a range for the wait.

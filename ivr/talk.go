@@ -23,15 +23,7 @@ func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, erro
 		return "", cause // both stay on the line: the next controller goes on
 	}
 	if end == call.Transferred {
-		j.note(c, call.EventTransferred, "agent", agent, "to", v.leg.Agent())
-		state := v.leg.State()
-		v.Leg = &state
-		if v.reservation == nil {
-			return StepTalk, nil
-		}
-		if err := v.reservation.TransferTo(state.Agent); err != nil {
-			j.Log.Warn("a transfer could not be followed on the floor", "call", c.Info().ID, "err", err)
-		}
+		j.transferred(c, v, agent)
 		return StepTalk, nil // saved with the colleague's leg before they go on
 	}
 	if v.reservation != nil {
@@ -50,11 +42,47 @@ func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, erro
 	return StepGoodbye, nil
 }
 
+// transferred notes that a colleague has the caller now, whom the agent consulted before:
+// transfers without a word to the colleague are declined.
+func (j *Journey) transferred(c call.Call, v *Visit, from call.AgentID) {
+	state := v.leg.State()
+	v.Leg = &state
+	before := v.level()
+	if v.reservation != nil {
+		if err := v.reservation.TransferTo(state.Agent); err != nil {
+			j.Log.Warn("a transfer could not be followed on the floor", "call", c.Info().ID, "err", err)
+		}
+	}
+	j.note(c, call.EventTransferred, "agent", from, "to", state.Agent, "team", v.agent().Team, "how", "consulted",
+		"from_level", before, "to_level", v.level())
+}
+
+// level is the agent's in the skill the caller's queue asks most of; 0 when it asks none.
+func (v *Visit) level() int {
+	skill, most := "", 0
+	if q := v.def.Queues[v.Queue]; q != nil {
+		for id, least := range q.Needs {
+			if least > most || least == most && id < skill {
+				skill, most = id, least
+			}
+		}
+	}
+	return v.agent().Skills[skill]
+}
+
 // resumeTalk finds agent and conversation again after a restart of the controller. It
 // tells when the agent is gone.
 func (j *Journey) resumeTalk(ctx context.Context, c call.Call, v *Visit) (gone bool) {
 	if j.resumeLeg(ctx, c, v) {
-		j.note(c, call.EventTalkEnded, "by", call.AgentLeft, "why", call.ReasonControllerDown)
+		talk := int64(0)
+		if !v.Connected.IsZero() {
+			talk = time.Since(v.Connected).Milliseconds()
+		}
+		var agent call.AgentID
+		if v.Leg != nil {
+			agent = v.Leg.Agent
+		}
+		j.note(c, call.EventTalkEnded, "agent", agent, "by", call.AgentLeft, "why", call.ReasonControllerDown, "talk_ms", talk)
 		return true
 	}
 	return false

@@ -248,6 +248,9 @@ func (f *Floor) enterSince(a *agent, to AgentState, reason string, since, now ti
 			f.tell(func() { e.ObserveService(s.queue, d, now) })
 		}
 	}
+	if a.State == WrapUp && to != WrapUp && a.Call != "" {
+		f.journal(call.EventWrapped, a.Call, now, map[string]any{"agent": a.ID, "wrap_ms": now.Sub(a.Since).Milliseconds()})
+	}
 	a.State, a.Reason, a.Since = to, reason, since
 	f.versions++
 	a.version = f.versions
@@ -260,8 +263,18 @@ func (f *Floor) enterSince(a *agent, to AgentState, reason string, since, now ti
 		a.Call, a.Queue = "", ""
 	}
 	f.announce(a)
-	f.journal(call.EventAgentState, "", now, map[string]any{"agent": a.ID, "state": to, "reason": reason})
+	f.journal(call.EventAgentState, "", now, map[string]any{"agent": a.ID, "team": a.Team, "state": to, "reason": reason})
 	f.apply(f.m.setPresence(a.seat, presenceOf(to), since), now)
+}
+
+// CallOf is the call an agent talks on, rings for or wraps up; "" for none.
+func (f *Floor) CallOf(id call.AgentID) call.ID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.agents[id]; a != nil {
+		return a.Call
+	}
+	return ""
 }
 
 // announce tells an agent's status to who wants to know.

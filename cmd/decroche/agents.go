@@ -99,6 +99,9 @@ func (s *server) consult(from, to call.AgentID) (func(), error) {
 	if !ok {
 		return nil, fmt.Errorf("agent %s is not available", to)
 	}
+	if on := s.floor.CallOf(from); on != "" {
+		s.live.Append(call.NewEvent(on, call.EventConsulted, map[string]any{"agent": from, "with": to}))
+	}
 	own, _ := s.floor.ReserveAgent(from)
 	return func() { own(); release() }, nil
 }

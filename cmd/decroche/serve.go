@@ -334,12 +334,13 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 		if visit.Settled = settled; step != ivr.StepQueue && step != ivr.StepTalk {
 			settled()
 		}
+		if info.Outgoing && visit.Recall != nil { // whose contact the call is, before anything else of it
+			r := visit.Recall
+			s.live.Append(call.NewEvent(info.ID, call.EventCalling, map[string]any{"promise": r.Promise, "attempt": r.Attempt, "contact": r.Contact}))
+		}
 		s.live.Append(call.NewEvent(info.ID, call.EventResumed, map[string]any{"step": step}))
 	} else {
-		s.live.Append(call.NewEvent(info.ID, call.EventArrived, map[string]any{
-			"from": string(info.From), "to": string(info.To), "trunk": info.Trunk,
-			"withheld": info.From == call.Withheld, "held_by_dialplan_ms": info.HeldByDialplan.Milliseconds(),
-		}))
+		s.live.Append(call.NewEvent(info.ID, call.EventArrived, s.arrival(info)))
 		s.log.Info("call came in", "call", info.ID, "from", info.From, "to", info.To, "trunk", info.Trunk)
 	}
 	_, err := s.runner().Run(ctx, c, step, visit)
@@ -351,6 +352,20 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 	default:
 		s.journey.LeftWaiting(context.WithoutCancel(ctx), info, visit, context.Cause(ctx))
 	}
+}
+
+// arrival is what is known of a call when it comes in.
+func (s *server) arrival(info call.Info) map[string]any {
+	facts := map[string]any{
+		"from": string(info.From), "to": string(info.To), "trunk": info.Trunk,
+		"withheld": info.From == call.Withheld, "held_by_dialplan_ms": info.HeldByDialplan.Milliseconds(),
+	}
+	def := s.def.Load()
+	if number, ok := def.NumberFor(info.To); ok {
+		facts["service"], facts["public"] = def.ID, cmp.Or(number.Public, "general")
+		facts["open"] = def.OpeningFor(number, info.Arrived).Open
+	}
+	return facts
 }
 
 // turn orders the calls to take up after a restart: conversations first, so that their
