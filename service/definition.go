@@ -47,6 +47,7 @@ type Definition struct {
 	Callback  Callback
 	// Indicators are always complete: what is not written has its default.
 	Indicators Indicators
+	Privacy    Privacy
 	// Links are addresses sent by SMS, by id.
 	Links map[string]*Link
 

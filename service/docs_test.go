@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var keyRead = regexp.MustCompile(`\.(?:get|need|text|ref|choice|words|address|truth|truthOr|integer|duration|number|list|journey|section)\((?:[a-z]+, )?"([a-z_]+)"`)
+var keyRead = regexp.MustCompile(`\.(?:get|need|text|ref|choice|words|address|truth|truthOr|percent|euros|days|integer|duration|number|list|journey|section)\((?:[a-z]+, )?"([a-z_]+)"`)
 
 func TestTheExamplesOfTheReferenceAreOneDefinitionThatIsClean(t *testing.T) {
 	page, err := os.ReadFile("../docs/service.md")
@@ -39,7 +39,7 @@ func TestEveryKeyIsInTheReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"parse.go", "parse_hours.go", "parse_tree.go", "parse_callback.go"} {
+	for _, file := range []string{"parse.go", "parse_hours.go", "parse_tree.go", "parse_callback.go", "parse_indicators.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -102,6 +102,8 @@ func (r *reader) definition(root *node) {
 	d.Failed = r.journey(o, "failed", false)
 	r.access(o)
 	r.callback(o)
+	r.indicators(o)
+	r.privacy(o)
 	r.limits(o)
 	o.close()
 }

@@ -129,7 +129,7 @@ func (r *reader) reasons(o *object) {
 			return
 		}
 		ro := r.object(n, "reasons."+name, what)
-		reason := &Reason{ID: name, Simple: ro.truth("simple")}
+		reason := &Reason{ID: name, Simple: ro.truth("simple"), Directorate: ro.text("directorate")}
 		if l := ro.need("label", "label: and what agents read"); l != nil {
 			reason.Label = r.label(l, ro.path+".label", "the label of "+what)
 		}
@@ -165,6 +165,7 @@ func (r *reader) queues(o *object) {
 			r.refs = append(r.refs, reference{kind: "skill", name: skill, where: no.label, at: at})
 			q.Needs[skill] = no.integer(skill, 1, 1, 5)
 		})
+		q.InTime = r.inTime(qo)
 		q.Overflow = r.overflow(qo, name)
 		qo.close()
 		r.def.Queues[name] = q

@@ -1,0 +1,152 @@
+package service
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DefaultIndicators are the settings of a definition that says nothing.
+func DefaultIndicators() Indicators {
+	return Indicators{
+		ShortAbandon: 5 * time.Second, Reconnect: 5 * time.Minute, SelfService: 7 * 24 * time.Hour, Other: 0.15,
+		Goals: Goals{Answered: 0.85, Excellent: 0.92}, Costs: Costs{FullTime: 35},
+	}
+}
+
+// DefaultInTime is the guide's first step: 80 % of calls within a minute.
+var DefaultInTime = InTime{Within: time.Minute, Share: 0.80}
+
+func (r *reader) indicators(o *object) {
+	in := DefaultIndicators()
+	io := r.object(o.get("indicators"), "indicators", `"indicators"`)
+	r.noGoal(io)
+	in.ShortAbandon = io.duration("short_abandon", in.ShortAbandon, 0, time.Minute)
+	in.Reconnect = io.duration("reconnect", in.Reconnect, 0, time.Hour)
+	if io.choice("self_service", "168h", "24h") == "24h" {
+		in.SelfService = 24 * time.Hour
+	}
+	other := r.object(io.get("other"), "indicators.other", `"other" of "indicators"`)
+	in.Other = other.percent("share", in.Other)
+	in.OtherReason = other.ref("reason", "reason")
+	other.close()
+	goals := r.object(io.get("goals"), "indicators.goals", `"goals" of "indicators"`)
+	r.noGoal(goals)
+	in.Goals.Answered = goals.percent("answered", in.Goals.Answered)
+	in.Goals.Excellent = goals.percent("excellent", max(in.Goals.Answered, in.Goals.Excellent))
+	if in.Goals.Excellent < in.Goals.Answered {
+		r.problem(goals.place("excellent"), fmt.Sprintf("the excellent décroché, %.0f %%, is less than the goal, %.0f %%", in.Goals.Excellent*100, in.Goals.Answered*100),
+			"write a share at least as high as \"answered\"")
+	}
+	goals.close()
+	in.Costs = r.costs(io, in.Costs)
+	io.close()
+	r.def.Indicators = in
+}
+
+func (r *reader) costs(io *object, c Costs) Costs {
+	co := r.object(io.get("costs"), "indicators.costs", `"costs" of "indicators"`)
+	c.Hour = co.euros("hour", 1000)
+	c.MinuteIn, c.MinuteOut, c.SMS = co.euros("minute_in", 10), co.euros("minute_out", 10), co.euros("sms", 10)
+	c.FullTime = float64(co.integer("full_time", int(c.FullTime), 1, 60))
+	teams := r.object(co.get("teams"), "indicators.costs.teams", `"teams" of the costs`)
+	c.Teams = map[string]float64{}
+	teams.each(func(team string, _ Position, _ *node) { c.Teams[team] = teams.euros(team, 1000) })
+	co.close()
+	return c
+}
+
+// inTime reads what "in time" means in a queue.
+func (r *reader) inTime(qo *object) InTime {
+	r.noGoal(qo)
+	in := DefaultInTime
+	o := r.object(qo.get("in_time"), qo.path+".in_time", `"in_time" of `+qo.label)
+	in.Within = o.duration("within", in.Within, time.Second, time.Hour)
+	in.Share = o.percent("share", in.Share)
+	o.close()
+	return in
+}
+
+// handling are the keys by which somebody would write a goal for how long agents take.
+var handling = regexp.MustCompile(`^(dmt|dmc|aht|talk|talk_time|handling|handling_time|duree|durée|duration|average_handling.*|max_(talk|handling|dmt|dmc|duration).*|goal_(dmt|dmc|aht).*)$`)
+
+// noGoal refuses a goal for the length of conversations: the guide wants it followed and
+// never aimed at, for agents then answer less than is asked of them.
+func (r *reader) noGoal(o *object) {
+	for _, p := range o.n.pairs {
+		if handling.MatchString(strings.ToLower(p.key)) {
+			o.known = append(o.known, p.key)
+			r.problem(p.at, fmt.Sprintf("%q in %s would make the length of calls a goal. The guide (p. 49): «suivre la Durée moyenne de Traitement mais ne pas en faire un objectif pour donner la priorité à la résolution des problèmes»", p.key, o.label),
+				`take it out: DMC and DMT are in every report; goals are "answered", "excellent", and "in_time" of a queue`)
+		}
+	}
+}
+
+// percent reads a share of 1 to 100 %; "85" and "85 %" are the same.
+func (o *object) percent(key string, otherwise float64) float64 {
+	s := strings.TrimSpace(strings.TrimSuffix(o.text(key), "%"))
+	if s == "" {
+		return otherwise
+	}
+	v, err := strconv.ParseFloat(strings.ReplaceAll(s, ",", "."), 64)
+	if err != nil || v < 1 || v > 100 {
+		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, o.text(key)), "write a share from 1 to 100, in percent")
+		return otherwise
+	}
+	return v / 100
+}
+
+// euros reads an amount, to a hundredth of a cent; 0 when it is not written.
+func (o *object) euros(key string, most float64) float64 {
+	s := strings.TrimSpace(strings.TrimSuffix(o.text(key), "€"))
+	if s == "" {
+		return 0
+	}
+	v, err := strconv.ParseFloat(strings.ReplaceAll(s, ",", "."), 64)
+	if err != nil || v < 0 || v > most {
+		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, o.text(key)), fmt.Sprintf("write an amount in euros from 0 to %.0f, such as 0.045", most))
+		return 0
+	}
+	return v
+}
+
+// Privacy is how long personal data is kept, by kind.
+type Privacy struct {
+	// Numbers in clear: promises, text messages and surveys, after they are settled. 1 day or
+	// more, and not longer than Journal. Default 90 days.
+	Numbers time.Duration
+	// Journal: the facts of contacts, under pseudonyms. 8 days or more, for a repeat shows
+	// within 7. Default 1095 days. Figures are kept for ever: they hold no person.
+	Journal time.Duration
+}
+
+const day = 24 * time.Hour
+
+func (r *reader) privacy(o *object) {
+	p := Privacy{Numbers: 90 * day, Journal: 1095 * day}
+	po := r.object(o.get("privacy"), "privacy", `"privacy"`)
+	p.Numbers = po.days("numbers", p.Numbers, 1, 3650)
+	p.Journal = po.days("journal", p.Journal, 8, 3650)
+	if p.Numbers > p.Journal {
+		r.problem(po.place("numbers"), fmt.Sprintf("numbers in clear are kept for %d days, longer than the journal, %d days", p.Numbers/day, p.Journal/day),
+			"keep them for a shorter time: the journal has no number in clear")
+	}
+	po.close()
+	r.def.Privacy = p
+}
+
+// days reads a number of days: "90d".
+func (o *object) days(key string, otherwise time.Duration, least, most int) time.Duration {
+	s := o.text(key)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(s, "d"))
+	if err != nil || !strings.HasSuffix(s, "d") || n < least || n > most {
+		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, s), fmt.Sprintf("write a number of days from %d to %d, such as 90d", least, most))
+		return otherwise
+	}
+	return time.Duration(n) * day
+}
