@@ -156,17 +156,23 @@ func (l *Ledger) rebuild(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	if err := l.fold(ctx, b, b.settle); err != nil {
-		return err
-	}
-	if err := b.commit(ctx); err != nil {
-		return err
-	}
-	if err := b.sumUp(ctx, time.Now()); err != nil {
-		return err
-	}
-	if err := l.Store.Turn(ctx, from, b.standing()); err != nil {
-		return err
+	for turned := false; !turned; { // a controller may go on beside us, on the side that is live
+		if err := l.fold(ctx, b, b.settle); err != nil {
+			return err
+		}
+		if err := b.commit(ctx); err != nil {
+			return err
+		}
+		if err := b.sumUp(ctx, time.Now()); err != nil {
+			return err
+		}
+		err := l.Store.Turn(ctx, from, b.standing())
+		if turned = err == nil; turned {
+			continue
+		}
+		if now, serr := l.Store.Standing(ctx); !errors.Is(err, ErrMoved) || serr != nil || now.Side != from.Side {
+			return errors.Join(err, serr)
+		}
 	}
 	l.book = b
 	l.Log.Info("the figures were made anew from the journal", "contacts", b.contacts, "events_upto", b.upto, "took", time.Since(began).Round(time.Millisecond))

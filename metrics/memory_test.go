@@ -63,10 +63,11 @@ func (s *shelf) Fresh(context.Context) (Standing, error) {
 }
 
 func (s *shelf) Turn(_ context.Context, from, to Standing) error {
-	if s.live != from.Side || s.sides[s.live].Upto != from.Upto {
+	if s.live != from.Side || s.sides[s.live].Upto > to.Upto {
 		return ErrMoved
 	}
 	s.sides[s.live] = newLeaf(s.live)
+	s.sides[s.live].Upto = -1
 	s.live = to.Side
 	return nil
 }

@@ -16,8 +16,9 @@ type Store interface {
 	Standing(ctx context.Context) (Standing, error)
 	// Fresh empties the side that is not live and returns where it stands: at the beginning.
 	Fresh(ctx context.Context) (Standing, error)
-	// Turn makes the side of to the live one, if the live one still stands at from; otherwise
-	// it returns ErrMoved. What the other side held is given up.
+	// Turn makes the side of to the live one, if from is and has not gone further meanwhile;
+	// otherwise it returns ErrMoved. What the other side held is given up, and nothing can be
+	// committed to it any more.
 	Turn(ctx context.Context, from, to Standing) error
 
 	// Commit writes a batch in one transaction, if its side still stands at the batch's From;

@@ -165,7 +165,7 @@ func (l *Ledger) Turn(ctx context.Context, from, to metrics.Standing) error {
 		return err
 	}
 	err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
-		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 0 WHERE side = $1 AND live = 1 AND upto = $2`, from.Side, from.Upto)); err != nil {
+		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 0, upto = -1 WHERE side = $1 AND live = 1 AND upto <= $2`, from.Side, to.Upto)); err != nil {
 			return err
 		}
 		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 1 WHERE side = $1 AND upto = $2`, to.Side, to.Upto)); err != nil {

@@ -167,13 +167,17 @@ func ledgerMovesOnce(t *testing.T, e Engine) {
 	}
 	fresh, err := l.Fresh(t.Context())
 	must(t, err)
-	must(t, l.Commit(t.Context(), metrics.Batch{Side: fresh.Side, Upto: 5}))
-	fresh.Upto = 5
+	must(t, l.Commit(t.Context(), metrics.Batch{Side: fresh.Side, Upto: 4}))
+	fresh.Upto = 4
 	if err := l.Turn(t.Context(), at, fresh); !errors.Is(err, metrics.ErrMoved) {
 		t.Errorf("a turn from where the ledger no longer stands: %v", err)
 	}
-	at.Upto = 5
+	must(t, l.Commit(t.Context(), metrics.Batch{Side: fresh.Side, From: 4, Upto: 8}))
+	fresh.Upto = 8
 	must(t, l.Turn(t.Context(), at, fresh))
+	if err := l.Commit(t.Context(), metrics.Batch{Side: at.Side, From: 5, Upto: 9}); !errors.Is(err, metrics.ErrMoved) {
+		t.Errorf("a commit to the side that was given up: %v", err)
+	}
 	if now, err := l.Standing(t.Context()); err != nil || now.Side != fresh.Side {
 		t.Errorf("the ledger stands on side %d (%v)", now.Side, err)
 	}
