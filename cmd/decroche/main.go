@@ -36,6 +36,7 @@ type cli struct {
 	Links     linksCmd     `cmd:"" help:"Show and switch the links sent by SMS."`
 
 	Journal journalCmd `cmd:"" help:"Print the facts of the journal."`
+	Metrics metricsCmd `cmd:"" help:"Look after the figures."`
 	Wait    waitCmd    `cmd:"" help:"Measure wait estimation on past calls."`
 }
 

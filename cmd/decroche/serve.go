@@ -70,6 +70,8 @@ type server struct {
 	waits   *wait.Estimator
 	board   *ivr.Board
 	live    *metrics.Live
+	ledger  *metrics.Ledger
+	figures *metrics.Figures
 	ari     *ari.Client
 	x       *phone.Exchange
 	journey *ivr.Journey
@@ -131,6 +133,7 @@ func (s *server) assemble(ctx context.Context) error {
 	if err := s.recallWaits(ctx); err != nil {
 		s.log.Warn("what was learned about waits could not be read; learning begins anew", "err", err)
 	}
+	s.assembleFigures()
 	s.live = metrics.NewLive(s.db.Journal(), s.gauges()...)
 	s.floor = routing.NewFloor(routing.Options{Log: s.log, Estimator: s.waits, Journal: s.live})
 	s.floor.SetQueues(def.Queues)
@@ -208,6 +211,7 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	serveWeb(ctx, g, s.desk.public, public)
 	g.Go(func() error { return s.desk.dialer.Run(ctx) })
 	g.Go(func() error { return s.desk.outbox.Run(ctx) })
+	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.desk.links.Run(ctx) })
 	g.Go(func() error {
 		s.board.Run(ctx, func(err error) { s.log.Warn("the board of messages is not fresh", "err", err) })

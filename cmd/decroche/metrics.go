@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"decroche/metrics"
+	"decroche/service"
+	"decroche/store"
+)
+
+type metricsCmd struct {
+	Rebuild rebuildCmd `cmd:"" help:"Make all figures anew from the journal. The line may be running."`
+	Status  statusCmd  `cmd:"" help:"Tell how fresh the figures are."`
+}
+
+// books are the figures as a tool of the command line reads them.
+type books struct {
+	db  *store.DB
+	c   *config
+	def *service.Definition
+}
+
+// openBooks opens the database beside a controller, or without one.
+func (e *env) openBooks() (*books, error) {
+	c, err := e.load()
+	if err != nil {
+		return nil, err
+	}
+	def, err := service.ParseFile(c.Service)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(e.ctx, store.Options{URL: c.Database, PasswordFile: c.DatabasePasswordFile, DataDir: c.Data, Tool: true})
+	if err != nil {
+		return nil, err
+	}
+	return &books{db, c, def}, nil
+}
+
+func (b *books) settings() *metrics.Settings { return metrics.SettingsOf(b.def) }
+
+func (b *books) ledger() *metrics.Ledger {
+	return &metrics.Ledger{Store: b.db.Ledger(), Settings: b.settings, Log: slog.Default()}
+}
+
+// figures are up to the journal's last fact.
+func (b *books) figures(ctx context.Context) (*metrics.Figures, error) {
+	if err := b.ledger().Advance(ctx); err != nil {
+		return nil, fmt.Errorf("bring the figures up to date: %w", err)
+	}
+	return &metrics.Figures{Store: b.db.Ledger(), Settings: b.settings, Now: time.Now}, nil
+}
+
+type rebuildCmd struct{}
+
+// Run makes the figures anew.
+func (rebuildCmd) Run(e *env) error {
+	b, err := e.openBooks()
+	if err != nil {
+		return err
+	}
+	defer b.db.Close()
+	began := time.Now()
+	if err := b.ledger().Rebuild(e.ctx); err != nil {
+		return fmt.Errorf("make the figures anew: %w", err)
+	}
+	at, err := b.db.Ledger().Standing(e.ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "the figures were made anew from %d facts in %s\n", at.Upto, time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+type statusCmd struct{}
+
+// Run tells how fresh the figures are.
+func (statusCmd) Run(e *env) error {
+	b, err := e.openBooks()
+	if err != nil {
+		return err
+	}
+	defer b.db.Close()
+	f := metrics.Figures{Store: b.db.Ledger(), Settings: b.settings, Now: time.Now}
+	fresh, err := f.Fresh(e.ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case fresh.LastFact.IsZero():
+		fmt.Fprintln(e.stdout, "no fact is counted yet")
+	case fresh.Outdated:
+		fmt.Fprintf(e.stdout, "counted up to %s, with other settings than those of %s: decroche metrics rebuild, or the controller at its next start\n",
+			fresh.LastFact.In(b.def.Location).Format(time.DateTime), b.c.Service)
+	default:
+		fmt.Fprintf(e.stdout, "counted up to %s\n", fresh.LastFact.In(b.def.Location).Format(time.DateTime))
+	}
+	if !fresh.PurgedBefore.IsZero() {
+		fmt.Fprintf(e.stdout, "figures before %s cannot be opened any more: their facts are not kept so long\n",
+			fresh.PurgedBefore.In(b.def.Location).Format(time.DateOnly))
+	}
+	return nil
+}
+
+// figures of the line as it runs.
+func (s *server) assembleFigures() {
+	settings := func() *metrics.Settings { return metrics.SettingsOf(s.def.Load()) }
+	s.ledger = &metrics.Ledger{Store: s.db.Ledger(), Settings: settings, Log: s.log}
+	s.figures = &metrics.Figures{Store: s.db.Ledger(), Settings: settings, Now: time.Now}
+}
+
+// today gives the taux de décroché of the day, agent and global, as far as there is one.
+func (s *server) today(emit func(float64, ...string)) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	zone := s.def.Load().Location
+	y, m, d := time.Now().In(zone).Date()
+	lines, err := s.figures.Lines(ctx, metrics.Query{From: time.Date(y, m, d, 0, 0, 0, 0, zone), To: time.Date(y, m, d+1, 0, 0, 0, 0, zone)})
+	if err != nil || len(lines) == 0 {
+		return
+	}
+	for _, name := range []string{"decroche_agent", "decroche_global"} {
+		if i, ok := metrics.IndicatorOf(name); ok {
+			if f := i.Of(lines[0].Cell); f.Known {
+				emit(f.Value, name)
+			}
+		}
+	}
+}
