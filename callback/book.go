@@ -548,7 +548,7 @@ func (b *Book) promised(p Promise, contact call.ID, merged bool) {
 	}
 	b.append(call.EventPromised, contact, map[string]any{
 		"promise": p.ID, "kind": p.Kind, "origin": p.Origin, "queue": p.Queue, "reason": p.Reason, "public": p.Public,
-		"asked_ms": p.Asked.UnixMilli(),
+		"asked_ms":  p.Asked.UnixMilli(),
 		"joined_ms": p.Joined.UnixMilli(), "by_ms": p.By.UnixMilli(), "merged": merged,
 	})
 }

@@ -30,9 +30,8 @@ type Ledger struct {
 	// Kept, if set, is told up to which id of the journal everything is kept.
 	Kept func(upto int64)
 
-	mu     sync.Mutex
-	book   *book // nil until the standing is read
-	orphan int64 // facts of contacts nobody knows, since the start
+	mu   sync.Mutex
+	book *book // nil until the standing is read
 }
 
 const (

@@ -218,3 +218,29 @@ func TestTheWorkedExampleOfTheDefinitions(t *testing.T) {
 	}
 	d.want(d.cell(ByQueue, "accueil"), "decroche_agent", 4, 7)
 }
+
+func TestWhatIsKeptAsFactsComeInIsWhatARebuildMakes(t *testing.T) {
+	d := on(t, "2026-03-10 09:00")
+	for i := range 300 {
+		c := d.arrives("caller", fmt.Sprintf("person-%d", i%40)).reason([]string{"a", "b", "autre"}[i%3]).queues("accueil")
+		c.after(time.Duration(i) * time.Second)
+		d.tell("", call.EventAgentState, "agent", "2001", "team", "t", "state", []string{"available", "talking", "wrap_up", "paused", "signed_out"}[i%5])
+		if i%4 == 0 {
+			c.ends(call.Abandoned, call.ReasonCallerHungUp)
+		} else {
+			c.connects("2001").talks("2001", time.Duration(i)*time.Second, 20*time.Second)
+		}
+		if i%7 == 0 { // facts come in between, and controllers change
+			d.cell(Whole, "")
+			d.ledger = &Ledger{Store: d.shelf, Settings: d.ledger.Settings, Log: d.ledger.Log}
+		}
+		d.after(time.Duration(i%50) * time.Minute)
+	}
+	d.cell(Whole, "")
+	other := on(t, "2026-03-10 09:00")
+	other.events = d.events
+	if err := other.ledger.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, d.shelf, other.shelf)
+}

@@ -46,14 +46,6 @@ func (b *books) ledger() *metrics.Ledger {
 	return &metrics.Ledger{Store: b.db.Ledger(), Settings: b.settings, Log: slog.Default()}
 }
 
-// figures are up to the journal's last fact.
-func (b *books) figures(ctx context.Context) (*metrics.Figures, error) {
-	if err := b.ledger().Advance(ctx); err != nil {
-		return nil, fmt.Errorf("bring the figures up to date: %w", err)
-	}
-	return &metrics.Figures{Store: b.db.Ledger(), Settings: b.settings, Now: time.Now}, nil
-}
-
 type rebuildCmd struct{}
 
 // Run makes the figures anew.
