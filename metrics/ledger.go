@@ -390,6 +390,9 @@ func (b *book) contactOf(ctx context.Context, f Fact) (*entryOf, error) {
 	}
 	switch f.Kind {
 	case call.EventArrived:
+		if f.At < b.state.Purged {
+			return nil, nil
+		}
 		e, err := b.cutOff(ctx, f)
 		if err != nil {
 			return nil, err
@@ -409,7 +412,8 @@ func (b *book) contactOf(ctx context.Context, f Fact) (*entryOf, error) {
 		return e, err
 	}
 	e, err := b.find(ctx, f.Call)
-	if e != nil || err != nil || f.Kind != call.EventPromised {
+	// A promise made on a call whose facts are purged is no contact of its own.
+	if e != nil || err != nil || f.Kind != call.EventPromised || f.At < b.state.Purged+Moment(Day.Milliseconds()) {
 		return e, err
 	}
 	return b.add(ctx, begin(f))

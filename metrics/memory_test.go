@@ -97,6 +97,16 @@ func (s *shelf) Commit(_ context.Context, b Batch) error {
 	return nil
 }
 
+func (s *shelf) Purge(_ context.Context, side int, until int64) (n int64, _ error) {
+	maps.DeleteFunc(s.sides[side].contacts, func(id int64, _ Kept) bool {
+		if id < until {
+			n++
+		}
+		return id < until
+	})
+	return n, nil
+}
+
 func (s *shelf) Contact(_ context.Context, side int, id call.ID) (Kept, bool, error) {
 	l := &s.sides[side]
 	for _, k := range l.contacts {

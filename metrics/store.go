@@ -25,6 +25,9 @@ type Store interface {
 	// otherwise it writes nothing and returns ErrMoved.
 	Commit(ctx context.Context, b Batch) error
 
+	// Purge deletes the contacts with ids below until, and how many there were.
+	Purge(ctx context.Context, side int, until int64) (int64, error)
+
 	// Contact finds the contact of a call: its own first, or one that Links tie to it.
 	Contact(ctx context.Context, side int, id call.ID) (Kept, bool, error)
 	// Linked finds the contacts that a Link's key ties.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,4 +244,61 @@ func TestWhatIsKeptAsFactsComeInIsWhatARebuildMakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSame(t, d.shelf, other.shelf)
+}
+
+func TestWhatIsPurgedKeepsItsFiguresOverARebuild(t *testing.T) {
+	d := on(t, "2026-03-10 23:50")
+	for range 40 {
+		d.arrives("caller", "person-1").reason("a").queues("accueil").connects("2001").talks("2001", time.Minute, 0).after(11 * time.Minute)
+	}
+	before := d.cell(Whole, "")
+	noon := time.Date(2026, 3, 11, 12, 0, 0, 0, paris)
+	until, gone, err := d.ledger.Purge(t.Context(), noon)
+	if err != nil || gone != 1 || !until.Equal(time.Date(2026, 3, 11, 0, 0, 0, 0, paris)) {
+		t.Fatalf("%d contacts went, until %s (%v)", gone, until, err)
+	}
+	first := d.events[0]
+	d.events = d.events[7:] // the journal drops the first contact's facts; ids are given anew here
+	d.sides[d.live].Upto = int64(len(d.events))
+	if err := d.ledger.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := d.cell(Whole, "")
+	for _, i := range Indicators {
+		if a, b := i.Of(before), i.Of(after); a != b && i.ID != "repeated_24h" && i.ID != "repeated_7d" && i.ID != "resolved_behaviour" {
+			t.Errorf("%s of calls since %s was %+v and is %+v", i.ID, first.At, a, b)
+		}
+	}
+	if r := after.N(Repeated24h); r != before.N(Repeated24h) {
+		t.Errorf("%d repeats, and before the purge %d", r, before.N(Repeated24h))
+	}
+	fresh, err := d.figures().Fresh(t.Context())
+	if err != nil || !fresh.PurgedBefore.Equal(until) {
+		t.Errorf("figures say they cannot be opened before %s (%v)", fresh.PurgedBefore, err)
+	}
+}
+
+func TestAnErasedPersonKeepsTheFiguresAndLosesTheName(t *testing.T) {
+	d := on(t, "2026-03-10 09:00")
+	for range 3 {
+		d.arrives("caller", "person-1", "caller_was", "person-0").reason("a").queues("accueil").connects("2001").talks("2001", time.Minute, 0).after(time.Hour)
+	}
+	before := d.cell(Whole, "")
+	calls, name, err := d.ledger.Unname(t.Context(), []string{"person-1"})
+	if err != nil || len(calls) != 3 || name == "" {
+		t.Fatalf("%q were renamed %q (%v)", calls, name, err)
+	}
+	if known, err := d.ledger.Of(t.Context(), []string{"person-1", "person-0"}); err != nil || len(known) != 0 {
+		t.Errorf("%d contacts are still known by their pseudonyms (%v)", len(known), err)
+	}
+	for i, e := range d.events { // as the journal is rewritten
+		d.events[i].Data = []byte(strings.ReplaceAll(strings.ReplaceAll(string(e.Data), "person-1", name), "person-0", ""))
+	}
+	if err := d.ledger.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	after := d.cell(Whole, "")
+	if after.n != before.n || after.N(Repeated24h) != 2 {
+		t.Errorf("the figures changed: %d repeats, and before %d", after.N(Repeated24h), before.N(Repeated24h))
+	}
 }

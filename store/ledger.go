@@ -310,6 +310,36 @@ func keyOf(s string) int64 {
 	return int64(h.Sum64() | 1)
 }
 
+// Purge implements metrics.Store. It goes by days, so that no transaction is long.
+func (l *Ledger) Purge(ctx context.Context, side int, until int64) (gone int64, err error) {
+	const day = int64(24*60*60*1000) << 12
+	for {
+		var first sql.NullInt64
+		if err := l.eng.reader.QueryRowContext(ctx, l.on(side, `SELECT min(id) FROM contacts_{{side}}`)).Scan(&first); err != nil {
+			return gone, fmt.Errorf("purge contacts: %w", l.eng.explain(err))
+		}
+		if !first.Valid || first.Int64 >= until {
+			return gone, nil
+		}
+		err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
+			end := min(until, first.Int64+day)
+			if _, err := tx.ExecContext(ctx, l.on(side, `DELETE FROM links_{{side}} WHERE contact < $1`), end); err != nil {
+				return err
+			}
+			done, err := tx.ExecContext(ctx, l.on(side, `DELETE FROM contacts_{{side}} WHERE id < $1`), end)
+			if err != nil {
+				return err
+			}
+			n, err := done.RowsAffected()
+			gone += n
+			return err
+		})
+		if err != nil {
+			return gone, fmt.Errorf("purge contacts: %w", err)
+		}
+	}
+}
+
 // Contact implements metrics.Store.
 func (l *Ledger) Contact(ctx context.Context, side int, id call.ID) (metrics.Kept, bool, error) {
 	found, err := l.find(ctx, side, `call_key = $1`, keyOf(string(id)))
