@@ -17,8 +17,11 @@ type Indicators struct {
 	Other float64
 	// OtherReason is the id of the reason "autre", "" when the base has none.
 	OtherReason string
-	Goals       Goals
-	Costs       Costs
+	// AnnouncedAbove is the share of callers waiting longer than the range they were told, above
+	// which managers are told; 0 < AnnouncedAbove ≤ 1. Default 0.10.
+	AnnouncedAbove float64
+	Goals          Goals
+	Costs          Costs
 }
 
 // Goals are shares in [0, 1]. There is none for DMT nor DMC: the guide refuses it (p. 49).

@@ -41,6 +41,7 @@ const (
 	RuleLinks     Rule = "links"     // everybody can follow a link; no site that is down is named
 	RuleSMS       Rule = "sms"       // text messages stay short
 	RuleCallback  Rule = "callback"  // what is promised can be kept
+	RuleReasons   Rule = "reasons"   // a base of reasons, and the share of "autre" is watched
 )
 
 // Finding is one thing the guide asks for that the definition does not do.
@@ -73,6 +74,7 @@ func Lint(d *Definition, dur func(prompt string, lang call.Lang) time.Duration) 
 	l.journeys()
 	l.access()
 	l.queues()
+	l.reasons()
 	l.links()
 	l.callbacks()
 	l.textMessages()

@@ -34,7 +34,8 @@ func cleanDefinition(t *rapid.T) (*Definition, map[string]time.Duration) {
 	all := []call.Lang{"fr", "en", "es"}
 	d := &Definition{
 		Languages: all[:rapid.IntRange(1, 3).Draw(t, "languages")],
-		Prompts:   map[string]Text{}, Menus: map[string]*Menu{}, Infos: map[string]*Info{}, Queues: map[string]*Queue{},
+		Reasons:   map[string]*Reason{"titres": {ID: "titres"}, "autre": {ID: "autre"}}, Indicators: Indicators{OtherReason: "autre"},
+		Prompts: map[string]Text{}, Menus: map[string]*Menu{}, Infos: map[string]*Info{}, Queues: map[string]*Queue{},
 	}
 	durations := map[string]time.Duration{}
 	prompt := func(name string) string {
@@ -279,6 +280,10 @@ var plant = map[Rule][]func(*Definition, map[string]time.Duration){
 		func(d *Definition, _ map[string]time.Duration) { d.Queues["q0"].Announce = 0 },
 		func(d *Definition, _ map[string]time.Duration) { d.Queues["q0"].Announce = 121 * time.Second },
 	},
+	RuleReasons: {
+		func(d *Definition, _ map[string]time.Duration) { d.Reasons = nil },
+		func(d *Definition, _ map[string]time.Duration) { d.Indicators.OtherReason = "" },
+	},
 }
 
 func say(text string) func(*Definition, map[string]time.Duration) {
@@ -416,6 +421,7 @@ func TestFindingsPointAtTheLineToMend(t *testing.T) {
 		{RuleCost, "- number: 01 99 00 39 42", "- number: 0 892 99 00 42", "  - number: 0 892"},
 		{RuleCost, "    en: A technical problem", "    en: Call 0 810 99 00 39. A technical problem", "    en: Call 0 810"},
 		{RuleNumbers, "  - number: 01 99 00 39 42\n", "  - number: 01 99 00 39 42\n  - number: 01 99 00 39 43\n", "numbers:"},
+		{RuleReasons, "  other: {share: 15, reason: autre}\n", "", "  autre:"},
 		{RuleAnnounce, "    default_aht: 4m\n", "    default_aht: 4m\n    announce: 5m\n", "    announce: 5m"},
 	} {
 		text := strings.Replace(string(source), c.before, c.after, 1)

@@ -2,7 +2,7 @@ package service
 
 import (
 	"fmt"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,7 +11,7 @@ import (
 // DefaultIndicators are the settings of a definition that says nothing.
 func DefaultIndicators() Indicators {
 	return Indicators{
-		ShortAbandon: 5 * time.Second, Reconnect: 5 * time.Minute, SelfService: 7 * 24 * time.Hour, Other: 0.15,
+		ShortAbandon: 5 * time.Second, Reconnect: 5 * time.Minute, SelfService: 7 * 24 * time.Hour, Other: 0.15, AnnouncedAbove: 0.10,
 		Goals: Goals{Answered: 0.85, Excellent: 0.92}, Costs: Costs{FullTime: 35},
 	}
 }
@@ -22,7 +22,6 @@ var DefaultInTime = InTime{Within: time.Minute, Share: 0.80}
 func (r *reader) indicators(o *object) {
 	in := DefaultIndicators()
 	io := r.object(o.get("indicators"), "indicators", `"indicators"`)
-	r.noGoal(io)
 	in.ShortAbandon = io.duration("short_abandon", in.ShortAbandon, 0, time.Minute)
 	in.Reconnect = io.duration("reconnect", in.Reconnect, 0, time.Hour)
 	if io.choice("self_service", "168h", "24h") == "24h" {
@@ -33,15 +32,17 @@ func (r *reader) indicators(o *object) {
 	in.OtherReason = other.ref("reason", "reason")
 	other.close()
 	goals := r.object(io.get("goals"), "indicators.goals", `"goals" of "indicators"`)
-	r.noGoal(goals)
 	in.Goals.Answered = goals.percent("answered", in.Goals.Answered)
 	in.Goals.Excellent = goals.percent("excellent", max(in.Goals.Answered, in.Goals.Excellent))
 	if in.Goals.Excellent < in.Goals.Answered {
 		r.problem(goals.place("excellent"), fmt.Sprintf("the excellent décroché, %.0f %%, is less than the goal, %.0f %%", in.Goals.Excellent*100, in.Goals.Answered*100),
 			"write a share at least as high as \"answered\"")
 	}
+	r.noGoal(goals)
 	goals.close()
+	in.AnnouncedAbove = io.percent("announced_above", in.AnnouncedAbove)
 	in.Costs = r.costs(io, in.Costs)
+	r.noGoal(io)
 	io.close()
 	r.def.Indicators = in
 }
@@ -60,27 +61,30 @@ func (r *reader) costs(io *object, c Costs) Costs {
 
 // inTime reads what "in time" means in a queue.
 func (r *reader) inTime(qo *object) InTime {
-	r.noGoal(qo)
 	in := DefaultInTime
 	o := r.object(qo.get("in_time"), qo.path+".in_time", `"in_time" of `+qo.label)
 	in.Within = o.duration("within", in.Within, time.Second, time.Hour)
 	in.Share = o.percent("share", in.Share)
+	r.noGoal(o)
 	o.close()
 	return in
 }
 
-// handling are the keys by which somebody would write a goal for how long agents take.
-var handling = regexp.MustCompile(`^(dmt|dmc|aht|talk|talk_time|handling|handling_time|duree|durée|duration|average_handling.*|max_(talk|handling|dmt|dmc|duration).*|goal_(dmt|dmc|aht).*)$`)
+// handling are words in a key by which somebody would write a goal for how long agents take.
+var handling = []string{"dmt", "dmc", "aht", "talk", "handling", "conversation", "duree", "durée", "duration", "traitement", "communication"}
 
-// noGoal refuses a goal for the length of conversations: the guide wants it followed and
-// never aimed at, for agents then answer less than is asked of them.
+// noGoal refuses, among the keys that nobody asked for, a goal for the length of
+// conversations: the guide wants it followed and never aimed at, for agents then answer less
+// than is asked of them. What is used until there is data (default_aht) is no goal.
 func (r *reader) noGoal(o *object) {
 	for _, p := range o.n.pairs {
-		if handling.MatchString(strings.ToLower(p.key)) {
-			o.known = append(o.known, p.key)
-			r.problem(p.at, fmt.Sprintf("%q in %s would make the length of calls a goal. The guide (p. 49): «suivre la Durée moyenne de Traitement mais ne pas en faire un objectif pour donner la priorité à la résolution des problèmes»", p.key, o.label),
-				`take it out: DMC and DMT are in every report; goals are "answered", "excellent", and "in_time" of a queue`)
+		words := strings.FieldsFunc(strings.ToLower(p.key), func(c rune) bool { return c == '_' || c == '-' || c == ' ' })
+		if slices.Contains(o.known, p.key) || slices.Contains(words, "default") || !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(handling, w) }) {
+			continue
 		}
+		o.known = append(o.known, p.key)
+		r.problem(p.at, fmt.Sprintf("%q in %s would make the length of calls a goal. The guide (p. 49): «suivre la Durée moyenne de Traitement mais ne pas en faire un objectif pour donner la priorité à la résolution des problèmes»", p.key, o.label),
+			`take it out: DMC and DMT are in every report; goals are "answered", "excellent", and "in_time" of a queue`)
 	}
 }
 
@@ -91,7 +95,7 @@ func (o *object) percent(key string, otherwise float64) float64 {
 		return otherwise
 	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(s, ",", "."), 64)
-	if err != nil || v < 1 || v > 100 {
+	if err != nil || !(v >= 1 && v <= 100) { // NaN neither
 		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, o.text(key)), "write a share from 1 to 100, in percent")
 		return otherwise
 	}
@@ -105,7 +109,7 @@ func (o *object) euros(key string, most float64) float64 {
 		return 0
 	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(s, ",", "."), 64)
-	if err != nil || v < 0 || v > most {
+	if err != nil || !(v >= 0 && v <= most) {
 		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, o.text(key)), fmt.Sprintf("write an amount in euros from 0 to %.0f, such as 0.045", most))
 		return 0
 	}

@@ -167,6 +167,7 @@ func (r *reader) queues(o *object) {
 		})
 		q.InTime = r.inTime(qo)
 		q.Overflow = r.overflow(qo, name)
+		r.noGoal(qo)
 		qo.close()
 		r.def.Queues[name] = q
 	})
