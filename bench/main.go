@@ -41,6 +41,8 @@ type options struct {
 	callbacks       int // how many are measured
 	all, quick      bool
 	part            string
+	contacts        int    // the most that are told to the journal
+	engine          string // of the databases that keep them
 }
 
 func main() { os.Exit(run()) }
@@ -58,7 +60,9 @@ func run() int {
 	flag.IntVar(&o.waiting, "waiting", 300, "callers held; 0: do not")
 	flag.IntVar(&o.top, "top", 40, "the highest rate that is tried; 0: none")
 	flag.IntVar(&o.callbacks, "callbacks", 32, "callbacks measured, one after the other; 0: none")
-	flag.StringVar(&o.part, "part", "", "callbacks: these alone, and no file")
+	flag.StringVar(&o.part, "part", "", "callbacks, ledger: these alone, and no file")
+	flag.IntVar(&o.contacts, "contacts", 2_000_000, "contacts of the year whose figures are measured, and half and a quarter of them; 0: none")
+	flag.StringVar(&o.engine, "engine", "both", "sqlite, postgres, or both, for these")
 	flag.BoolVar(&o.all, "all", false, "run the Go benchmarks of routing, store and ari too")
 	flag.BoolVar(&o.quick, "quick", false, "processor rounds alone, and no file")
 	flag.Parse()
@@ -79,6 +83,10 @@ func cacheDir() string {
 }
 
 func measure(ctx context.Context, o options) error {
+	r := &results{o: o, begun: time.Now(), loadBefore: loadAverage(), asterisk: asteriskVersion(o)}
+	if o.part == ledgerPart {
+		return r.ledger(ctx)
+	}
 	if _, err := exec.LookPath("sipp"); err != nil && o.part != callbacks {
 		return errors.New("sipp is missing: apt-get install sip-tester, or make bench")
 	}
@@ -95,9 +103,8 @@ func measure(ctx context.Context, o options) error {
 			return fmt.Errorf("build decroche: %w\n%s", err, out)
 		}
 	}
-	r := &results{o: o, begun: time.Now(), loadBefore: loadAverage(), asterisk: asteriskVersion(o)}
 	if o.part != "" && o.part != callbacks {
-		return fmt.Errorf("there is no part %q: write callbacks", o.part)
+		return fmt.Errorf("there is no part %q: write callbacks or ledger", o.part)
 	}
 	say("machine: %v; Asterisk %s; load average %s", machine(), r.asterisk, r.loadBefore)
 	if err := r.callbacks(ctx); err != nil || o.part != "" {

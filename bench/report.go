@@ -101,16 +101,28 @@ func (r *results) write() error {
 		return fmt.Errorf("write the results: %w", err)
 	}
 	if !r.o.all {
-		former, _ := os.ReadFile(r.o.out) // there is none before the first run
-		if i := bytes.Index(former, []byte(partsTitle)); i >= 0 {
-			b.Write(former[i:])
-		}
+		b.Write(r.former(partsTitle))
 	}
+	b.Write(r.former(ledgerTitle))
 	if err := os.WriteFile(r.o.out, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write the results: %w", err)
 	}
 	say("%s is written; the run took %s", r.o.out, time.Since(r.begun).Round(time.Second))
 	return nil
+}
+
+// former is a section that an earlier run wrote: from its title to the next, or to the end.
+func (r *results) former(title string) []byte {
+	text, _ := os.ReadFile(r.o.out) // there is none before the first run
+	i := bytes.Index(text, []byte(title))
+	if i < 0 {
+		return nil
+	}
+	section := text[i:]
+	if end := bytes.Index(section, []byte("\n## ")); end >= 0 {
+		section = section[:end+1]
+	}
+	return section
 }
 
 // view gives the template rows of text.

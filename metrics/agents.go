@@ -17,20 +17,21 @@ const (
 )
 
 // agentState ends what the agent did until now and begins the next.
-func (b *book) agentState(f Fact) {
+func (b *book) agentState(f *Fact) {
 	if f.Agent == "" {
 		return
 	}
 	b.spend(f.Agent, f.At)
+	since := max(f.At, b.state.Agents[f.Agent].Since) // told late: what is counted is counted
 	if f.State == signedOut {
 		delete(b.state.Agents, f.Agent)
 		return
 	}
-	b.state.Agents[f.Agent] = span{Team: f.Team, State: f.State, Since: f.At}
+	b.state.Agents[f.Agent] = span{Team: f.Team, State: f.State, Since: since}
 }
 
 // controllerStarted leaves out the time while no controller was there: nobody could be served.
-func (b *book) controllerStarted(f Fact) {
+func (b *book) controllerStarted(f *Fact) {
 	for agent, s := range b.state.Agents {
 		b.spend(agent, min(f.At, max(b.state.LastFact, s.Since)))
 		s.Since = f.At

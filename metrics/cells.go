@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,7 +13,34 @@ import (
 // Cell is what an interval, or any sum of intervals, counts for one value of a dimension.
 type Cell struct {
 	n [measures]int64
-	d [distributions]map[int64]int64 // seconds → how many
+	d [distributions]spread
+}
+
+// spread is how values are spread: how many of each second, in the order of seconds.
+type spread []bucket
+
+type bucket struct{ seconds, n int64 }
+
+// add counts n values more.
+func (s *spread) add(seconds, n int64) {
+	i, found := len(*s), false
+	if i > 0 && (*s)[i-1].seconds >= seconds { // they often come in order
+		i, found = slices.BinarySearchFunc(*s, seconds, func(b bucket, v int64) int { return cmp.Compare(b.seconds, v) })
+	}
+	if !found {
+		*s = slices.Insert(*s, i, bucket{seconds: seconds})
+	}
+	if (*s)[i].n += n; (*s)[i].n == 0 {
+		*s = slices.Delete(*s, i, i+1)
+	}
+}
+
+// total is how many values there are.
+func (s spread) total() (n int64) {
+	for _, b := range s {
+		n += b.n
+	}
+	return n
 }
 
 // N is what the cell counts of a measure.
@@ -21,17 +49,14 @@ func (c *Cell) N(m Measure) int64 { return c.n[m] }
 // Percentile is the nearest-rank percentile of a distribution, in seconds: the least value
 // with a share p of the values at or below it. It tells whether there is any value.
 func (c *Cell) percentile(d distribution, p float64) (seconds int64, ok bool) {
-	total := int64(0)
-	for _, n := range c.d[d] {
-		total += n
-	}
+	total := c.d[d].total()
 	if total <= 0 {
 		return 0, false
 	}
 	rank := max(1, int64(p*float64(total)+0.999999999))
-	for _, s := range slices.Sorted(maps.Keys(c.d[d])) {
-		if rank -= c.d[d][s]; rank <= 0 {
-			return s, true
+	for _, b := range c.d[d] {
+		if rank -= b.n; rank <= 0 {
+			return b.seconds, true
 		}
 	}
 	return 0, false
@@ -43,18 +68,9 @@ func (c *Cell) merge(o *Cell) {
 		c.n[m] += n
 	}
 	for d := range o.d {
-		for s, n := range o.d[d] {
-			c.see(distribution(d), s, n)
+		for _, b := range o.d[d] {
+			c.d[d].add(b.seconds, b.n)
 		}
-	}
-}
-
-func (c *Cell) see(d distribution, seconds, n int64) {
-	if c.d[d] == nil {
-		c.d[d] = map[int64]int64{}
-	}
-	if c.d[d][seconds] += n; c.d[d][seconds] == 0 {
-		delete(c.d[d], seconds)
 	}
 }
 
@@ -64,7 +80,7 @@ func (c *Cell) count(k *counted, sign int64) {
 		c.n[e.m] += sign * e.n
 	}
 	for _, s := range k.d {
-		c.see(s.d, s.seconds, sign)
+		c.d[s.d].add(s.seconds, sign)
 	}
 }
 
@@ -195,10 +211,10 @@ func (c *Cell) encode(out []byte) []byte {
 	for _, d := range c.d {
 		tail = binary.AppendUvarint(tail, uint64(len(d)))
 		last := int64(0)
-		for _, s := range slices.Sorted(maps.Keys(d)) {
-			tail = binary.AppendUvarint(tail, uint64(s-last))
-			tail = binary.AppendVarint(tail, d[s])
-			last = s
+		for _, b := range d {
+			tail = binary.AppendUvarint(tail, uint64(b.seconds-last))
+			tail = binary.AppendVarint(tail, b.n)
+			last = b.seconds
 		}
 	}
 	out = binary.AppendUvarint(out, uint64(len(tail)))
@@ -303,7 +319,7 @@ func (d *decoder) distributions(c *Cell) {
 			if d.bad {
 				return
 			}
-			c.see(i, int64(s), n)
+			c.d[i].add(int64(s), n)
 		}
 	}
 }

@@ -50,7 +50,7 @@ type Contact struct {
 	Queue  string // the first the citizen stood in, or else asked for
 	Queued Moment // 0: never stood in line
 	// Answered is the first word with an agent on the citizen's own call; Wait is from joining
-	// the queue to it.
+	// the queue to it, on the call that was answered.
 	Answered Moment
 	Wait     int64
 	Said     *Said // the first range told
@@ -63,17 +63,21 @@ type Contact struct {
 	Promises   []Promise
 	Links, SMS int // links sent, text messages sent in all
 	SMSFailed  int
+	LinksLost  int // links that were not sent, or did not arrive
 	Surveyed   bool
 	Scores     []Score
 
-	// Ended is the end of the citizen's last call; a contact is counted from then on.
+	// Ended is the end of the citizen's last call; a contact is counted from then on, and not
+	// while the citizen is on the line again.
 	Ended   Moment
 	Outcome call.Outcome
 	Why     call.Reason
 	// LineIn and LineOut are how long the line was taken, by the citizen's calls and by ours.
 	LineIn, LineOut int64
-	// Open calls, the citizen's and ours.
+	// Live are the calls that are not over, the citizen's and ours; Over those that are, but for
+	// the first.
 	Live []LiveCall
+	Over []call.ID
 
 	// Next is the arrival of the next contact of the same citizen for the same reason, if it
 	// came within the longest window of réitération.
@@ -164,7 +168,8 @@ func contactID(at Moment, id call.ID) int64 { return int64(at)<<12 | int64(hash(
 // arrivedOf is the arrival in an id of contactID.
 func arrivedOf(id int64) Moment { return Moment(id >> 12) }
 
-// key is what reminds two contacts of the same citizen and reason.
+// repeats says that the later contact is the same citizen's for the same reason. Two contacts
+// whose reason nobody knows count as one reason: what is not known must not better a figure.
 func (c *Contact) repeats(later *Contact) bool {
 	return later.Reason == c.Reason && c.same(later)
 }
@@ -185,12 +190,11 @@ func (c *Contact) canRepeat() bool {
 
 const publicRelay = "relay"
 
-// promise finds a promise of the contact, or adds it.
+// promise finds a promise of the contact; nil when it has none of this name.
 func (c *Contact) promise(id string) *Promise {
 	i := slices.IndexFunc(c.Promises, func(p Promise) bool { return p.ID == id })
 	if i < 0 {
-		c.Promises = append(c.Promises, Promise{ID: id})
-		i = len(c.Promises) - 1
+		return nil
 	}
 	return &c.Promises[i]
 }
@@ -204,6 +208,17 @@ func (c *Contact) leg(id call.ID, agent string, open bool) *Leg {
 		}
 	}
 	return nil
+}
+
+// calls are all of the contact: its own, ours, and those after a cut-off.
+func (c *Contact) calls() []call.ID {
+	ids := append([]call.ID{c.ID}, c.Over...)
+	for _, l := range c.Live {
+		if l.ID != c.ID {
+			ids = append(ids, l.ID)
+		}
+	}
+	return ids
 }
 
 func (c *Contact) line(id call.ID) *LiveCall {

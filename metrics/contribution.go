@@ -60,6 +60,8 @@ func (s *Settings) inTime(queue string) int64 {
 type cellRef struct {
 	dim   Dim
 	value string
+	// leg is the conversation that made the contact count for a team or agent.
+	leg *Leg
 }
 
 // contribute tells what a contact adds, cell by cell, to the interval of its arrival: nothing
@@ -80,21 +82,53 @@ func (s *Settings) contribute(c *Contact, k *counted, add func(cellRef, *counted
 		conversation(&c.Legs[i], k)
 	}
 	for dim := Whole; dim <= ByLanguage; dim++ {
-		add(cellRef{dim, c.value(dim)}, k)
+		add(cellRef{dim: dim, value: c.value(dim)}, k)
 	}
 	k.n, k.d = k.n[:mark], k.d[:seen]
 	if first := c.first(); first != nil {
-		add(cellRef{ByTeam, first.Team}, k)
-		add(cellRef{ByAgent, first.Agent}, k)
+		add(cellRef{ByTeam, first.Team, first}, k)
+		add(cellRef{ByAgent, first.Agent, first}, k)
 	}
 	for i := range c.Legs {
 		leg := &c.Legs[i]
 		k.reset()
 		conversation(leg, k)
-		add(cellRef{ByTeam, leg.Team}, k)
-		add(cellRef{ByAgent, leg.Agent}, k)
-		add(cellRef{ReasonTeam, c.Reason + "\x1f" + leg.Team}, k)
+		add(cellRef{ByTeam, leg.Team, leg}, k)
+		add(cellRef{ByAgent, leg.Agent, leg}, k)
+		add(cellRef{ReasonTeam, c.Reason + "\x1f" + leg.Team, leg}, k)
 	}
+}
+
+// contributeTo tells what a contact adds to the values of by, under conditions. It counts for
+// an agent or a team what it counts for them alone, whatever it is broken down by: of a contact
+// that two teams had, each finds its own part, and parts add up.
+func (s *Settings) contributeTo(c *Contact, by Dim, where map[Dim]string, k *counted, add func(value string, k *counted)) {
+	from := by
+	for d, value := range where {
+		if d <= ByLanguage && c.value(d) != value {
+			return
+		}
+		from = max(from, d)
+	}
+	s.contribute(c, k, func(ref cellRef, k *counted) {
+		value, only := where[ref.dim]
+		switch {
+		case ref.dim != from || only && value != ref.value || !ref.leg.meets(where):
+		case by <= ByLanguage:
+			add(c.value(by), k)
+		case by == ByTeam && ref.leg != nil:
+			add(ref.leg.Team, k)
+		default:
+			add(ref.value, k)
+		}
+	})
+}
+
+// meets says that the conversation is one of the team and of the agent asked for.
+func (l *Leg) meets(where map[Dim]string) bool {
+	team, ofTeam := where[ByTeam]
+	agent, ofAgent := where[ByAgent]
+	return l == nil || (!ofTeam || l.Team == team) && (!ofAgent || l.Agent == agent)
 }
 
 // value is the contact's own in a dimension.
@@ -139,7 +173,7 @@ func (s *Settings) outcome(c *Contact, k *counted) {
 	k.when(c.Withheld, Withheld)
 	k.add(outcomes[c.Outcome], 1)
 	k.when(c.Reason == "" || c.Reason == s.OtherReason, NoReason)
-	served := c.Outcome == call.SelfServed && c.SMSFailed == 0 && !c.repeatedWithin(s.SelfService)
+	served := c.Outcome == call.SelfServed && c.LinksLost == 0 && !c.repeatedWithin(s.SelfService)
 	k.when(served, SelfServed)
 	k.when(served && c.Open, SelfServedOpen)
 	if !c.Open {

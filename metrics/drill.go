@@ -13,8 +13,9 @@ import (
 type Drill struct {
 	From, To time.Time
 	Where    map[Dim]string
-	// Counted are the measures of which the contact must add to one: an indicator's Num, or Den.
-	Counted []Measure
+	// Counted are the measures of which the contact must add to one: an indicator's Num, or Den;
+	// Less those of which it must add to none: NumLess, or DenLess.
+	Counted, Less []Measure
 	// After is the Next of the page before, 0 for the first.
 	After int64
 	// Limit is 1 to 500; 0 is 50.
@@ -110,7 +111,8 @@ func (w *walker) walk(ctx context.Context, from, until Moment, not Interval) err
 			}
 			for _, cell := range r {
 				for _, m := range w.Counted {
-					if cell.n[m] != 0 {
+					// what is above and below may come to nothing together
+					if cell.n[m] != 0 || m == ToldBiasMS && cell.n[ToldEstimate] != 0 {
 						hits = append(hits, start)
 						return nil
 					}
@@ -160,15 +162,14 @@ func (w *walker) read(ctx context.Context, start Moment) error {
 
 // counts says that the contact is one of those the figure counts.
 func (w *walker) counts(c *Contact) (yes bool) {
-	if !w.settings.meets(c, w.Where) {
-		return false
-	}
-	w.settings.contribute(c, &w.work, func(ref cellRef, k *counted) {
-		if ref.dim == w.dim && ref.value == w.value {
-			for _, m := range w.Counted {
-				yes = yes || k.of(m) != 0
-			}
+	less := false
+	w.settings.contributeTo(c, Whole, w.Where, &w.work, func(_ string, k *counted) {
+		for _, m := range w.Counted {
+			yes = yes || k.of(m) != 0
+		}
+		for _, m := range w.Less {
+			less = less || k.of(m) != 0
 		}
 	})
-	return yes
+	return yes && !less
 }

@@ -30,6 +30,8 @@ const (
 	ByYear     Step = "year"
 )
 
+var steps = []Step{WholeRange, ByQuarter, ByHour, ByDay, ByWeek, ByMonth, ByYear}
+
 // Query chooses figures: of the contacts that arrived in [From, To).
 type Query struct {
 	From, To time.Time
@@ -56,6 +58,8 @@ var ErrQuery = errors.New("this question cannot be answered")
 
 func (f *Figures) check(q Query) error {
 	switch {
+	case !slices.Contains(steps, q.Step):
+		return fmt.Errorf("%w: there is no period %q; ask for one of %q", ErrQuery, q.Step, steps)
 	case !q.From.Before(q.To):
 		return fmt.Errorf("%w: it ends at %s, before or when it begins, at %s", ErrQuery, q.To.Format(time.DateTime), q.From.Format(time.DateTime))
 	case At(q.From)%quarter != 0 || At(q.To)%quarter != 0:
@@ -100,6 +104,9 @@ func (f *Figures) Lines(ctx context.Context, q Query) ([]Line, error) {
 	var out []Line
 	for i, r := range rows {
 		for value, c := range r {
+			if q.By == Whole {
+				value = "" // what is asked for under a condition is kept under its name
+			}
 			if !c.empty() {
 				out = append(out, Line{Value: value, From: p[i].from, To: p[i].to, Cell: c})
 			}
@@ -241,37 +248,13 @@ func (f *Figures) fromContacts(ctx context.Context, at Standing, q Query, p []pe
 			bad = err
 			return false
 		}
-		if !settings.meets(c, q.Where) {
-			return true
-		}
 		for !c.Arrived.Time().Before(p[i].to) {
 			i++
 		}
-		settings.contribute(c, &k, func(ref cellRef, k *counted) {
-			if ref.dim == q.By && q.Where[ref.dim] == "" || ref.dim == q.By && q.Where[ref.dim] == ref.value {
-				rows[i].cell(ref.value).count(k, 1)
-			}
-		})
+		settings.contributeTo(c, q.By, q.Where, &k, func(value string, k *counted) { rows[i].cell(value).count(k, 1) })
 		return true
 	})
 	return errors.Join(err, bad)
-}
-
-// meets says that a contact counts for each of these values.
-func (s *Settings) meets(c *Contact, where map[Dim]string) bool {
-	for d, value := range where {
-		switch {
-		case d <= ByLanguage:
-			if c.value(d) != value {
-				return false
-			}
-		case !slices.ContainsFunc(c.Legs, func(l Leg) bool {
-			return d == ByTeam && l.Team == value || d == ByAgent && l.Agent == value
-		}):
-			return false
-		}
-	}
-	return true
 }
 
 func stateOf(at Standing) (*state, error) {

@@ -1,77 +1,14 @@
 package metrics
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 
 	"decroche/call"
 )
 
-// Fact is a fact of the journal as it is folded: the fields of every kind, in one.
-type Fact struct {
-	ID   int64 // in the journal
-	At   Moment
-	Call call.ID
-	Kind call.EventKind
-	data
-}
-
-// data has the fields of the kinds that figures are made of; see call.EventKind.
-type data struct {
-	To        string       `json:"to"`
-	Withheld  bool         `json:"withheld"`
-	Service   string       `json:"service"`
-	Public    string       `json:"public"`
-	Open      bool         `json:"open"`
-	Source    string       `json:"source"`
-	Caller    string       `json:"caller"`
-	CallerWas string       `json:"caller_was"`
-	Lang      string       `json:"lang"`
-	Reason    string       `json:"reason"`
-	Queue     string       `json:"queue"`
-	LowS      int64        `json:"low_s"`
-	HighS     int64        `json:"high_s"`
-	EstimateS int64        `json:"estimate_s"`
-	Method    string       `json:"method"`
-	Rung      string       `json:"rung"`
-	Agent     string       `json:"agent"`
-	Team      string       `json:"team"`
-	WaitMS    int64        `json:"wait_ms"`
-	How       string       `json:"how"`
-	FromLevel int          `json:"from_level"`
-	ToLevel   int          `json:"to_level"`
-	WrapMS    int64        `json:"wrap_ms"`
-	Resolved  bool         `json:"resolved"`
-	Outcome   call.Outcome `json:"outcome"`
-	Contact   call.ID      `json:"contact"`
-	What      string       `json:"what"`
-	Promise   string       `json:"promise"`
-	Origin    string       `json:"origin"`
-	Merged    bool         `json:"merged"`
-	AskedMS   int64        `json:"asked_ms"`
-	ByMS      int64        `json:"by_ms"`
-	State     string       `json:"state"`
-	Late      bool         `json:"late"`
-	Purpose   string       `json:"purpose"`
-	About     string       `json:"about"`
-	Score     int          `json:"score"`
-	Of        int          `json:"of"`
-}
-
-// FactOf reads an event of the journal. It fails when the event's data is no object of the
-// kind; what the journal calls malformed gives no fact.
-func FactOf(id int64, e call.Event) (Fact, error) {
-	f := Fact{ID: id, At: At(e.At), Call: e.Call, Kind: e.Kind}
-	if err := json.Unmarshal(e.Data, &f.data); err != nil {
-		return f, fmt.Errorf("fact %d of the journal, %s: %w", id, e.Kind, err)
-	}
-	return f, nil
-}
-
 // begin makes the contact that a fact opens, if it opens one: a citizen's call, or a promise
 // that no call made.
-func begin(f Fact) *Contact {
+func begin(f *Fact) *Contact {
 	switch f.Kind {
 	case call.EventArrived:
 		return &Contact{
@@ -97,17 +34,13 @@ func orGeneral(public string) string {
 
 // apply adds a fact to the contact it belongs to. A fact told twice, as after a crash, is
 // counted once; one that makes no sense where the contact stands changes nothing.
-func (c *Contact) apply(f Fact) {
+func (c *Contact) apply(f *Fact) {
 	c.Last = max(c.Last, f.ID)
 	switch f.Kind {
 	case call.EventArrived:
-		if c.line(f.Call) == nil {
-			c.Live = append(c.Live, LiveCall{ID: f.Call, Since: f.At})
-		}
+		c.opens(f, false)
 	case call.EventCalling, call.EventDialled:
-		if c.line(f.Call) == nil {
-			c.Live = append(c.Live, LiveCall{ID: f.Call, Since: f.At, Ours: true})
-		}
+		c.opens(f, true)
 	case call.EventLanguage:
 		c.Lang = f.Lang
 	case call.EventReason:
@@ -145,6 +78,9 @@ func (c *Contact) apply(f Fact) {
 	case call.EventSurveyAsked:
 		c.Surveyed = true
 	case call.EventSurveyAnswer:
+		if f.Score < 1 || f.Score > f.Of {
+			return // on no scale
+		}
 		i := slices.IndexFunc(c.Scores, func(s Score) bool { return s.About == f.About })
 		if i < 0 {
 			c.Scores = append(c.Scores, Score{About: f.About})
@@ -156,7 +92,20 @@ func (c *Contact) apply(f Fact) {
 	}
 }
 
-func (c *Contact) asks(f Fact) {
+// opens begins a call. While citizens who were cut off are back on the line, their contact is
+// under way again, and the range told before the line broke is no word to hold us to.
+func (c *Contact) opens(f *Fact, ours bool) {
+	again := f.Call == c.ID && f.ID != c.First
+	if again || c.line(f.Call) != nil || slices.Contains(c.Over, f.Call) {
+		return
+	}
+	c.Live = append(c.Live, LiveCall{ID: f.Call, Since: f.At, Ours: ours})
+	if !ours {
+		c.Ended, c.Said = 0, nil
+	}
+}
+
+func (c *Contact) asks(f *Fact) {
 	if l := c.line(f.Call); l != nil && l.Ours {
 		return
 	}
@@ -169,7 +118,7 @@ func (c *Contact) asks(f Fact) {
 }
 
 // talk follows the conversations.
-func (c *Contact) talk(f Fact) {
+func (c *Contact) talk(f *Fact) {
 	switch f.Kind {
 	case call.EventConnected:
 		c.connects(f)
@@ -203,7 +152,7 @@ func (c *Contact) talk(f Fact) {
 	}
 }
 
-func (c *Contact) connects(f Fact) {
+func (c *Contact) connects(f *Fact) {
 	line := c.line(f.Call)
 	if c.leg(f.Call, f.Agent, true) != nil || line == nil {
 		return
@@ -213,6 +162,7 @@ func (c *Contact) connects(f Fact) {
 	if line.Ours || c.Answered != 0 {
 		return
 	}
+	c.asks(f) // who speaks with a person has requested one, whatever was not told
 	c.Answered, c.Wait = f.At, f.WaitMS
 	if line.Queued != 0 {
 		c.Wait = max(0, int64(f.At-line.Queued))
@@ -234,8 +184,15 @@ func (l *Leg) close(at Moment) {
 }
 
 // keeps follows the promises.
-func (c *Contact) keeps(f Fact) {
+func (c *Contact) keeps(f *Fact) {
 	p := c.promise(f.Promise)
+	if p == nil && f.Kind == call.EventPromised {
+		c.Promises = append(c.Promises, Promise{ID: f.Promise})
+		p = &c.Promises[len(c.Promises)-1]
+	}
+	if p == nil {
+		return // nobody knows when it was asked, or by when
+	}
 	switch f.Kind {
 	case call.EventPromised:
 		if p.Asked == 0 {
@@ -255,27 +212,33 @@ func (c *Contact) keeps(f Fact) {
 }
 
 // writes follows text messages; the states are those of package sms.
-func (c *Contact) writes(f Fact) {
+func (c *Contact) writes(f *Fact) {
 	switch f.State {
 	case "sent":
 		c.SMS++
 		if f.Purpose == "link" {
 			c.Links++
 		}
-	case "failed", "undelivered", "expired":
+	case "failed", "undelivered":
 		c.SMSFailed++
+	}
+	if f.Purpose == "link" && (f.State == "failed" || f.State == "undelivered" || f.State == "dropped") {
+		c.LinksLost++
 	}
 }
 
 // ends closes a call. The contact's outcome is the citizen's last call's, but once answered a
 // contact stays answered.
-func (c *Contact) ends(f Fact) {
+func (c *Contact) ends(f *Fact) {
 	i := slices.IndexFunc(c.Live, func(l LiveCall) bool { return l.ID == f.Call })
 	if i < 0 {
 		return
 	}
 	line := c.Live[i]
 	c.Live = slices.Delete(c.Live, i, i+1)
+	if f.Call != c.ID {
+		c.Over = append(c.Over, f.Call)
+	}
 	for j := range c.Legs {
 		if l := &c.Legs[j]; l.Call == f.Call && !l.Over {
 			l.close(f.At)

@@ -159,11 +159,7 @@ type Figure struct {
 func (i Indicator) Of(c *Cell) Figure {
 	if i.Rank > 0 {
 		s, ok := c.percentile(i.of, i.Rank)
-		n := int64(0)
-		for _, k := range c.d[i.of] {
-			n += k
-		}
-		return Figure{Num: s, Den: n, Value: float64(s), Known: ok}
+		return Figure{Num: s, Den: c.d[i.of].total(), Value: float64(s), Known: ok}
 	}
 	f := Figure{Num: c.sum(i.Num) - c.sum(i.NumLess), Den: c.sum(i.Den) - c.sum(i.DenLess)}
 	scale := i.Scale

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+	"golang.org/x/sync/errgroup"
 
 	"decroche/call"
 )
@@ -39,6 +40,7 @@ const (
 	memory = Week + Day
 	// batchFacts bounds the facts of a commit.
 	batchFacts = 20_000
+	pageFacts  = 512
 	lookEvery  = time.Second
 )
 
@@ -106,26 +108,78 @@ func (l *Ledger) advance(ctx context.Context) error {
 	return nil
 }
 
-// fold reads on from where the book stands, and commits after each batch.
+// fold reads on from where the book stands, and commits after each batch. The journal is
+// read and understood by a goroutine that is a few pages ahead.
 func (l *Ledger) fold(ctx context.Context, b *book, commit func(context.Context) error) error {
-	n := 0
-	err := l.Store.Scan(ctx, b.upto, func(id int64, e call.Event) error {
-		f, err := FactOf(id, e)
-		if err != nil {
-			l.Log.Warn("a fact of the journal cannot be read and is left out", "err", err)
-		} else if err := b.take(ctx, f); err != nil {
-			return err
+	ahead, stop := context.WithCancel(ctx)
+	pages, used := make(chan []Fact, 3), make(chan []Fact, 5)
+	var g errgroup.Group
+	g.Go(func() error {
+		defer close(pages)
+		return l.read(ahead, b.upto, pages, used)
+	})
+	n, err := 0, error(nil)
+	for page := range pages {
+		for i := range page {
+			if err != nil {
+				break // what is read already is given up
+			}
+			f := &page[i]
+			err = b.take(ctx, f)
+			b.upto = f.ID
+			if n++; n%batchFacts == 0 && err == nil {
+				err = commit(ctx)
+			}
 		}
-		b.upto = id
-		if n++; n%batchFacts == 0 {
-			return commit(ctx)
+		if err != nil {
+			stop()
+		}
+		used <- page
+	}
+	stop()
+	if rerr := g.Wait(); err == nil {
+		err = rerr
+	}
+	if err != nil {
+		return err
+	}
+	return commit(ctx)
+}
+
+// read gives the journal's facts after an id in pages, which are filled again once used.
+func (l *Ledger) read(ctx context.Context, after int64, pages chan<- []Fact, used <-chan []Fact) error {
+	var r factReader
+	page := make([]Fact, 0, pageFacts)
+	give := func() error {
+		select {
+		case pages <- page:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		select {
+		case page = <-used:
+			page = page[:0]
+		default:
+			page = make([]Fact, 0, pageFacts)
+		}
+		return nil
+	}
+	err := l.Store.Scan(ctx, after, func(id int64, e call.Event) error {
+		page = append(page, Fact{})
+		f := &page[len(page)-1]
+		if err := r.read(f, id, e); err != nil {
+			l.Log.Warn("a fact of the journal cannot be read and is left out", "err", err)
+			*f = Fact{ID: id}
+		}
+		if len(page) == pageFacts {
+			return give()
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return commit(ctx)
+	return give()
 }
 
 // Rebuild makes everything derived anew from the journal, beside what is live, and then takes
@@ -150,6 +204,7 @@ func (l *Ledger) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = b.await() }() // not done before something else failed
 	b.anew()
 	if err := b.inherit(ctx, from); err != nil {
 		return err
@@ -159,6 +214,7 @@ func (l *Ledger) rebuild(ctx context.Context) error {
 		if err := l.fold(ctx, b, b.settle); err != nil {
 			return err
 		}
+		b.upto = max(b.upto, from.Upto) // what the journal does not hold any more is inherited
 		if err := b.commit(ctx); err != nil {
 			return err
 		}
@@ -196,7 +252,7 @@ type book struct {
 	missing  map[call.ID]bool      // calls the store does not know, until the next commit
 	whole    Moment                // contacts that arrived from then on are all in memory
 	frontier Moment                // the latest arrival
-	released Moment                // contacts that arrived before may have left memory
+	merged   map[string]bool       // promises of contacts that only asked again and left memory; while fresh
 
 	dirty    map[*entryOf]bool
 	rows     map[RowKey]Row
@@ -204,6 +260,10 @@ type book struct {
 	stale    map[Interval]bool // days and months whose sums are not kept
 	fresh    bool              // being rebuilt: nothing is kept yet
 	work     counted
+	// sent is the commit under way, while fresh; left and unsettled are how many contacts were
+	// in memory, and dirty, when last looked through.
+	sent            chan error
+	left, unsettled int
 }
 
 // entryOf is a contact in memory.
@@ -225,13 +285,14 @@ type state struct {
 	Stale []Interval `json:"stale,omitempty"`
 }
 
-const never Moment = 1 << 60
+// never is after everything, and fits an id of contactID.
+const never Moment = 1 << 50
 
 func openBook(s Store, at Standing, settings *Settings) (*book, error) {
 	b := &book{
 		store: s, settings: settings, side: at.Side, from: at.Upto, upto: at.Upto, whole: never,
 		byID: map[int64]*entryOf{}, byCall: map[call.ID]*entryOf{}, byPerson: map[string][]*entryOf{}, links: map[string][]*entryOf{},
-		missing: map[call.ID]bool{}, dirty: map[*entryOf]bool{}, rows: map[RowKey]Row{}, stale: map[Interval]bool{},
+		missing: map[call.ID]bool{}, dirty: map[*entryOf]bool{}, rows: map[RowKey]Row{}, stale: map[Interval]bool{}, merged: map[string]bool{},
 	}
 	if len(at.State) > 0 {
 		if err := json.Unmarshal(at.State, &b.state); err != nil {
@@ -295,8 +356,8 @@ func (b *book) standing() Standing {
 	return Standing{Side: b.side, Upto: b.upto, State: text}
 }
 
-// take folds one fact.
-func (b *book) take(ctx context.Context, f Fact) error {
+// take folds one fact; it may change the fact's Call.
+func (b *book) take(ctx context.Context, f *Fact) error {
 	switch f.Kind {
 	case call.EventAgentState:
 		b.agentState(f)
@@ -332,7 +393,7 @@ func (f *Fact) subject() call.ID {
 	return f.Call
 }
 
-func (b *book) fold(ctx context.Context, e *entryOf, f Fact) error {
+func (b *book) fold(ctx context.Context, e *entryOf, f *Fact) error {
 	before, reason := e.Ended, e.Reason
 	e.apply(f)
 	b.dirty[e] = true
@@ -343,7 +404,7 @@ func (b *book) fold(ctx context.Context, e *entryOf, f Fact) error {
 }
 
 // others folds what becomes of a promise into the contacts that asked for it again.
-func (b *book) others(ctx context.Context, e *entryOf, f Fact) error {
+func (b *book) others(ctx context.Context, e *entryOf, f *Fact) error {
 	switch f.Kind {
 	case call.EventPromised:
 		if f.Merged {
@@ -352,7 +413,10 @@ func (b *book) others(ctx context.Context, e *entryOf, f Fact) error {
 		}
 	case call.EventPromiseMoved, call.EventPromiseEnded:
 		also := b.links[f.Promise]
-		if b.whole > 0 {
+		if b.whole > 0 && (!b.fresh || b.merged[f.Promise]) {
+			if err := b.await(); err != nil {
+				return err
+			}
 			kept, err := b.store.Linked(ctx, b.side, "promise:"+f.Promise)
 			if err != nil {
 				return err
@@ -384,7 +448,7 @@ func (b *book) tie(key string, e *entryOf) {
 }
 
 // contactOf finds the contact a fact belongs to, or begins it; nil when there is none.
-func (b *book) contactOf(ctx context.Context, f Fact) (*entryOf, error) {
+func (b *book) contactOf(ctx context.Context, f *Fact) (*entryOf, error) {
 	if e := b.byCall[f.Call]; e != nil {
 		return e, nil
 	}
@@ -393,7 +457,8 @@ func (b *book) contactOf(ctx context.Context, f Fact) (*entryOf, error) {
 		if f.At < b.state.Purged {
 			return nil, nil
 		}
-		e, err := b.cutOff(ctx, f)
+		c := begin(f)
+		e, err := b.cutOff(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -402,7 +467,7 @@ func (b *book) contactOf(ctx context.Context, f Fact) (*entryOf, error) {
 			b.byCall[f.Call] = e
 			return e, nil
 		}
-		return b.add(ctx, begin(f))
+		return b.add(ctx, c)
 	case call.EventCalling, call.EventDialled:
 		e, err := b.find(ctx, cmp.Or(f.data.Contact, call.ID("promise:"+f.Promise)))
 		if e != nil {
@@ -424,6 +489,9 @@ func (b *book) find(ctx context.Context, id call.ID) (*entryOf, error) {
 	if e := b.byCall[id]; e != nil || b.whole == 0 || b.missing[id] {
 		return e, nil
 	}
+	if err := b.await(); err != nil {
+		return nil, err
+	}
 	k, ok, err := b.store.Contact(ctx, b.side, id)
 	if err != nil {
 		return nil, err
@@ -432,11 +500,7 @@ func (b *book) find(ctx context.Context, id call.ID) (*entryOf, error) {
 		b.missing[id] = true
 		return nil, nil
 	}
-	e, err := b.remember(k)
-	if e != nil {
-		b.byCall[id] = e
-	}
-	return e, err
+	return b.remember(k)
 }
 
 // add takes in a new contact.
@@ -445,6 +509,9 @@ func (b *book) add(ctx context.Context, c *Contact) (*entryOf, error) {
 	for {
 		taken := b.byID[e.id] != nil
 		if !taken && c.Arrived < b.whole {
+			if err := b.await(); err != nil {
+				return nil, err
+			}
 			err := b.store.Contacts(ctx, b.side, e.id, e.id+1, func(Kept) bool { taken = true; return false })
 			if err != nil {
 				return nil, err
@@ -463,9 +530,8 @@ func (b *book) add(ctx context.Context, c *Contact) (*entryOf, error) {
 
 func (b *book) index(e *entryOf) {
 	b.byID[e.id] = e
-	b.byCall[e.ID] = e
-	for _, l := range e.Live {
-		b.byCall[l.ID] = e
+	for _, id := range e.calls() {
+		b.byCall[id] = e
 	}
 	for _, p := range e.pseudonyms() {
 		b.byPerson[p] = append(b.byPerson[p], e)
@@ -489,9 +555,8 @@ func (b *book) remember(k Kept) (*entryOf, error) {
 // forget drops a contact from memory.
 func (b *book) forget(e *entryOf) {
 	delete(b.byID, e.id)
-	delete(b.byCall, e.ID)
-	for _, l := range e.Legs { // calls of ours, and those after a cut-off
-		delete(b.byCall, l.Call)
+	for _, id := range e.calls() {
+		delete(b.byCall, id)
 	}
 	for _, p := range e.pseudonyms() {
 		list := slices.DeleteFunc(b.byPerson[p], func(o *entryOf) bool { return o == e })
@@ -500,7 +565,13 @@ func (b *book) forget(e *entryOf) {
 		}
 	}
 	for _, p := range e.Promises {
-		delete(b.links, p.ID)
+		list := slices.DeleteFunc(b.links[p.ID], func(o *entryOf) bool { return o == e })
+		if b.links[p.ID] = list; len(list) == 0 {
+			delete(b.links, p.ID)
+		}
+		if p.Merged && b.fresh {
+			b.merged[p.ID] = true
+		}
 	}
 }
 
@@ -515,20 +586,19 @@ func (c *Contact) pseudonyms() []string {
 }
 
 // cutOff finds the contact that a call goes on with: its caller was cut off a moment ago.
-func (b *book) cutOff(ctx context.Context, f Fact) (*entryOf, error) {
-	c := begin(f)
+func (b *book) cutOff(ctx context.Context, c *Contact) (*entryOf, error) {
 	if c.Caller == "" || b.settings.Reconnect <= 0 || c.Public == publicRelay {
 		return nil, nil
 	}
 	window := Moment(b.settings.Reconnect.Milliseconds())
-	people, err := b.person(ctx, c, f.At-Moment(memory.Milliseconds()), f.At)
+	people, err := b.person(ctx, c, c.Arrived-Moment(memory.Milliseconds()), c.Arrived)
 	if err != nil {
 		return nil, err
 	}
 	var last *entryOf
 	for _, e := range people {
 		cut := e.Why == call.ReasonCutOff || e.Why == call.ReasonExchange || e.Why == call.ReasonControllerDown
-		if cut && e.Called && e.Service == c.Service && len(e.Live) == 0 && e.Ended <= f.At && f.At-e.Ended <= window {
+		if cut && e.Called && e.Service == c.Service && len(e.Live) == 0 && e.Ended <= c.Arrived && c.Arrived-e.Ended <= window {
 			last = e
 		}
 	}
@@ -538,6 +608,9 @@ func (b *book) cutOff(ctx context.Context, f Fact) (*entryOf, error) {
 // person lists the contacts of the one who made c that arrived in [from, until), by arrival.
 func (b *book) person(ctx context.Context, c *Contact, from, until Moment) ([]*entryOf, error) {
 	if from < b.whole {
+		if err := b.await(); err != nil {
+			return nil, err
+		}
 		kept, err := b.store.Person(ctx, b.side, c.pseudonyms(), from, until)
 		if err != nil {
 			return nil, err
@@ -596,46 +669,64 @@ func (b *book) relink(ctx context.Context, e *entryOf) error {
 // commit writes all that changed.
 func (b *book) commit(ctx context.Context) error { return b.flush(ctx, never) }
 
-// settle writes what is not going to change any more, so that a rebuild writes each contact once.
+// settle writes what is not going to change any more, so that a rebuild writes each contact
+// once, when it has grown by enough to be worth looking through all of it.
 func (b *book) settle(ctx context.Context) error {
-	if len(b.dirty) < batchFacts {
+	if len(b.dirty) < b.unsettled+b.unsettled/4+5000 {
 		return nil
 	}
-	return b.flush(ctx, b.frontier-Moment(memory.Milliseconds()))
+	err := b.flush(ctx, b.frontier-Moment(memory.Milliseconds()))
+	b.unsettled = len(b.dirty)
+	return err
 }
 
 // flush writes the contacts that arrived before and changed, with what they count, and lets
-// go of those that are old and over.
+// go of those that are old and over. What is not all is written while reading goes on.
 func (b *book) flush(ctx context.Context, before Moment) error {
+	if err := b.await(); err != nil {
+		return err
+	}
 	batch := Batch{Side: b.side, From: b.from, Upto: b.upto, Links: b.newLinks}
+	var ready []*entryOf
 	for e := range b.dirty {
 		if e.Arrived < before {
-			if err := b.write(e, &batch); err != nil {
-				return err
-			}
+			ready = append(ready, e)
+			delete(b.dirty, e)
 		}
 	}
-	slices.SortFunc(batch.Contacts, func(x, y Kept) int { return cmp.Compare(x.ID, y.ID) })
+	slices.SortFunc(ready, func(x, y *entryOf) int { return cmp.Compare(x.id, y.id) })
+	for _, e := range ready {
+		if err := b.write(e, &batch); err != nil {
+			return err
+		}
+	}
 	batch.Rows = b.takeRows(before)
 	for k := range batch.Rows {
 		b.spoil(k, &batch)
 	}
-	at := b.standing()
-	batch.State = at.State
+	batch.State = b.standing().State
 	if len(batch.Contacts)+len(batch.Rows)+len(batch.Links) > 0 || b.upto > b.from {
-		if err := b.store.Commit(ctx, batch); err != nil {
-			return err
-		}
-	}
-	for _, k := range batch.Contacts {
-		e := b.byID[k.ID]
-		e.kept = k.Facts
-		delete(b.dirty, e)
+		b.sent = make(chan error, 1)
+		go func(sent chan<- error) { sent <- b.store.Commit(ctx, batch) }(b.sent)
 	}
 	b.newLinks, b.from = nil, b.upto
 	clear(b.missing)
 	b.letGo()
+	if before == never {
+		return b.await()
+	}
 	return nil
+}
+
+// await waits for the commit under way, which must be there before the store is asked. A book
+// whose commit failed is of no use any more.
+func (b *book) await() error {
+	if b.sent == nil {
+		return nil
+	}
+	err := <-b.sent
+	b.sent = nil
+	return err
 }
 
 // takeRows takes out the rows that are ready to be written: while everything is made anew,
@@ -686,6 +777,7 @@ func (b *book) write(e *entryOf, batch *Batch) error {
 	if err != nil {
 		return err
 	}
+	e.kept = facts
 	batch.Contacts = append(batch.Contacts, Kept{ID: e.id, Call: e.ID, Caller: e.Caller, Was: e.Was, Facts: facts})
 	return nil
 }
@@ -706,19 +798,19 @@ func (b *book) row(k RowKey) Row {
 	return r
 }
 
-// letGo forgets contacts too old to be met again, unless they wait for something.
+// letGo forgets contacts too old to be met again, unless they wait for something, whenever
+// there are enough new ones to be worth looking through all.
 func (b *book) letGo() {
-	limit := b.frontier - Moment(memory.Milliseconds())
-	if limit < b.released+Moment(time.Hour.Milliseconds()) {
+	if len(b.byID) < b.left+b.left/4+5000 {
 		return
 	}
-	b.released = limit
+	limit := b.frontier - Moment(memory.Milliseconds())
 	for _, e := range b.byID {
 		if e.Arrived < limit && !b.dirty[e] && !e.waits() {
 			b.forget(e)
 		}
 	}
-	b.whole = max(b.whole, limit)
+	b.whole, b.left = max(b.whole, limit), len(b.byID)
 }
 
 // waits says that more facts of the contact are to come.
@@ -727,7 +819,7 @@ func (c *Contact) waits() bool {
 }
 
 // contactVersion changes with the fields of Contact.
-const contactVersion = 1
+const contactVersion = 2
 
 func encodeContact(c *Contact) ([]byte, error) {
 	facts, err := cbor.Marshal(c)

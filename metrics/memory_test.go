@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 
 	"decroche/call"
 )
@@ -167,7 +166,11 @@ func (s *shelf) Rows(_ context.Context, side int, g Grain, d Dim, from, until Mo
 }
 
 // wantSame compares what two stores keep, to the byte.
-func wantSame(t testing.TB, a, b *shelf) {
+func wantSame(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, a, b *shelf,
+) {
 	t.Helper()
 	x, y := a.sides[a.live], b.sides[b.live]
 	for k := range maps.Keys(x.rows) {

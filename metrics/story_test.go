@@ -122,6 +122,100 @@ func (c *caller) ends(o call.Outcome, why call.Reason) *caller {
 	return c
 }
 
+// at sets the clock to a local time, "2026-03-10 09:00:00.000".
+func (d *day) at(when string) *day {
+	d.Helper()
+	at, err := time.ParseInLocation("2006-01-02 15:04:05.000", when, paris)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.now = at
+	return d
+}
+
+// waits is a while in line.
+func (c *caller) waits(by time.Duration) *caller {
+	c.after(by)
+	return c
+}
+
+// abandons hangs up.
+func (c *caller) abandons() *caller { return c.ends(call.Abandoned, call.ReasonCallerHungUp) }
+
+// cut is a line that breaks.
+func (c *caller) cut(o call.Outcome) *caller { return c.ends(o, call.ReasonCutOff) }
+
+// informed hears the information to its end.
+func (c *caller) informed(reason string) *caller {
+	c.reason(reason)
+	c.tell(c.id, call.EventInfo, "info", "venir")
+	return c.ends(call.SelfServed, call.ReasonHeardAll)
+}
+
+// served waits, and talks with an agent for two minutes.
+func (c *caller) served(wait time.Duration) *caller {
+	return c.queues("accueil").waits(wait).connects("2001").talks("2001", 2*time.Minute, 0)
+}
+
+// transfers gives the caller to a colleague.
+func (c *caller) transfers(from, to, how string, levels ...int) *caller {
+	fields := []any{"agent", from, "to", to, "team", "t-" + to, "how", how}
+	if len(levels) == 2 {
+		fields = append(fields, "from_level", levels[0], "to_level", levels[1])
+	}
+	c.tell(c.id, call.EventTransferred, fields...)
+	return c
+}
+
+// promised is a callback asked for, by the end of a window.
+func (c *caller) promised(promise string, window time.Duration, fields ...any) *caller {
+	c.tell(c.id, call.EventPromised, append([]any{
+		"promise", promise, "kind", "place", "origin", "queue", "queue", "accueil", "asked_ms", c.now.UnixMilli(), "by_ms", c.now.Add(window).UnixMilli(),
+	}, fields...)...)
+	return c
+}
+
+// books stands in line and chooses a callback.
+func (c *caller) books(promise string, window time.Duration) *caller {
+	return c.queues("accueil").promised(promise, window).ends(call.CalledBack, call.ReasonPlace)
+}
+
+// recalls places a call of ours for a promise of the contact.
+func (c *caller) recalls(promise string) *caller {
+	c.n++
+	out := &caller{c.day, call.ID(fmt.Sprintf("out-%d", c.n))}
+	out.tell(out.id, call.EventCalling, "promise", promise, "contact", c.id)
+	out.tell(out.id, call.EventDialled, "promise", promise, "contact", c.id)
+	return out
+}
+
+// misses is a call of ours that nobody takes.
+func (c *caller) misses(promise string) {
+	c.recalls(promise).ends(call.NotReached, call.ReasonNoAnswer)
+	c.tell(c.id, call.EventAttempted, "promise", promise, "result", "no_answer")
+}
+
+// reaches is a call of ours on which citizen and agent talk for a minute.
+func (c *caller) reaches(promise string, late bool) {
+	out := c.recalls(promise)
+	out.connects("2001")
+	c.tell(c.id, call.EventAttempted, "promise", promise, "result", "connected")
+	c.settles(promise, "kept", late)
+	out.talks("2001", time.Minute, 0)
+}
+
+// settles ends a promise.
+func (c *caller) settles(promise, state string, late bool) *caller {
+	c.tell(c.id, call.EventPromiseEnded, "promise", promise, "state", state, "late", late)
+	return c
+}
+
+// agent changes state.
+func (d *day) agent(id, team, state string) *day {
+	d.tell("", call.EventAgentState, "agent", id, "team", team, "state", state)
+	return d
+}
+
 // figures are those of the days the story took, in a fresh rebuild and as facts came in.
 func (d *day) cell(dim Dim, value string) *Cell {
 	d.Helper()
@@ -155,6 +249,19 @@ func (d *day) want(c *Cell, id string, num, den int64) {
 	}
 	if f := i.Of(c); f.Num != num || f.Den != den {
 		d.Errorf("%s is %d / %d, want %d / %d", id, f.Num, f.Den, num, den)
+	}
+}
+
+// wants holds several: "decroche_agent 4/7, asa 180000/4".
+func (d *day) wants(c *Cell, figures string) {
+	d.Helper()
+	for want := range strings.SplitSeq(figures, ", ") {
+		var id string
+		var num, den int64
+		if _, err := fmt.Sscanf(strings.Replace(want, "/", " ", 1), "%s %d %d", &id, &num, &den); err != nil {
+			d.Fatalf("%q is no figure: %v", want, err)
+		}
+		d.want(c, id, num, den)
 	}
 }
 

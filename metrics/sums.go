@@ -1,7 +1,9 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -13,36 +15,52 @@ type Interval struct {
 
 // sumUp makes the days and months that are over from their quarters of an hour and days, once
 // the window of réitération has passed, for until then they change with every repeat. A sum
-// holds until a fact changes one of its parts; then it is dropped, and made again here.
+// holds until a fact changes one of its parts; then it is dropped, and made again here. What
+// is over is said by the facts themselves: history that is told late is no reason to hurry.
 func (b *book) sumUp(ctx context.Context, now time.Time) error {
-	settled := At(now.Add(-memory))
+	if err := b.await(); err != nil {
+		return err
+	}
+	settled := min(At(now), b.state.LastFact) - Moment(memory.Milliseconds())
 	for _, g := range []Grain{Daily, Monthly} {
+		var over []Interval
 		for i := range b.stale {
 			if i.Grain == g && g.next(i.Start, b.settings.Zone) <= settled {
-				if err := b.keepSum(ctx, i); err != nil {
-					return err
-				}
+				over = append(over, i)
+			}
+		}
+		slices.SortFunc(over, func(x, y Interval) int { return cmp.Compare(x.Start, y.Start) })
+		for some := range slices.Chunk(over, sumsAtOnce) {
+			if err := b.keepSums(ctx, some); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-func (b *book) keepSum(ctx context.Context, i Interval) error {
-	until := i.Grain.next(i.Start, b.settings.Zone)
-	batch := Batch{Side: b.side, From: b.from, Upto: b.from, Rows: map[RowKey]Row{}, Drop: []Interval{i}}
-	for d := range dims {
-		sum := Row{}
-		for _, part := range covers(i.Start, until, b.isStale, b.settings.Zone) {
-			if err := readRows(ctx, b.store, b.side, sum, part, d, true, nil); err != nil {
-				return err
+// sumsAtOnce are the sums of one commit.
+const sumsAtOnce = 31
+
+func (b *book) keepSums(ctx context.Context, some []Interval) error {
+	batch := Batch{Side: b.side, From: b.from, Upto: b.from, Rows: map[RowKey]Row{}, Drop: some}
+	for _, i := range some {
+		until := i.Grain.next(i.Start, b.settings.Zone)
+		for d := range dims {
+			sum := Row{}
+			for _, part := range covers(i.Start, until, b.isStale, b.settings.Zone) {
+				if err := readRows(ctx, b.store, b.side, sum, part, d, true, nil); err != nil {
+					return err
+				}
+			}
+			if len(sum) > 0 {
+				batch.Rows[RowKey{i.Grain, d, i.Start}] = sum
 			}
 		}
-		if len(sum) > 0 {
-			batch.Rows[RowKey{i.Grain, d, i.Start}] = sum
-		}
 	}
-	delete(b.stale, i)
+	for _, i := range some {
+		delete(b.stale, i)
+	}
 	batch.State = b.standing().State
 	return b.store.Commit(ctx, batch)
 }

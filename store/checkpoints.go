@@ -233,7 +233,7 @@ func (c *Checkpoints) flushGroup(ctx context.Context, pause time.Duration) time.
 		return 0
 	}
 	c.health.begin()
-	err := c.eng.write(ctx, ordinary, func(tx *sql.Tx) error { return writeCheckpoints(ctx, tx, node, epoch, group) })
+	err := c.eng.write(ctx, ordinary, func(tx *sql.Tx) error { return writeCheckpoints(ctx, c.eng, tx, node, epoch, group) })
 	c.health.end(asFault(c.eng, err))
 
 	c.mu.Lock()
@@ -265,7 +265,7 @@ func (c *Checkpoints) flushGroup(ctx context.Context, pause time.Duration) time.
 	}
 }
 
-func writeCheckpoints(ctx context.Context, tx *sql.Tx, node string, epoch int64, group map[call.ID]change) error {
+func writeCheckpoints(ctx context.Context, e *engine, tx *sql.Tx, node string, epoch int64, group map[call.ID]change) error {
 	if epoch != 0 {
 		// The row's lock holds off a new epoch until this group is in.
 		res, err := tx.ExecContext(ctx, `UPDATE epochs SET seen = $1 WHERE node = $2 AND epoch = $3`,
@@ -292,13 +292,13 @@ func writeCheckpoints(ctx context.Context, tx *sql.Tx, node string, epoch int64,
 		saves = append(saves, clean(string(id)), node, cp.Epoch, clean(cp.Step), clean(string(cp.State)),
 			clean(string(info)), millis(cp.Info.Arrived), millis(cp.At))
 	}
-	err := execRows(ctx, tx, `INSERT INTO checkpoints (call_id, node, epoch, step, state, info, arrived, at) VALUES`, 8,
+	err := e.execRows(ctx, tx, `INSERT INTO checkpoints (call_id, node, epoch, step, state, info, arrived, at)`, 8,
 		`ON CONFLICT (call_id) DO UPDATE SET node = excluded.node, epoch = excluded.epoch, step = excluded.step,
 		 state = excluded.state, info = excluded.info, arrived = excluded.arrived, at = excluded.at`, saves)
 	if err != nil {
 		return err
 	}
-	return execRows(ctx, tx, `DELETE FROM checkpoints WHERE call_id IN (VALUES`, 1, `)`, deletes)
+	return e.execRows(ctx, tx, `DELETE FROM checkpoints WHERE call_id IN (`, 1, `)`, deletes)
 }
 
 func scanCheckpoint(rows *sql.Rows) (call.Checkpoint, error) {

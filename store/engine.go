@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,18 +128,72 @@ func nextPause(last time.Duration) time.Duration {
 	return min(max(2*last, 50*time.Millisecond), 2*time.Second)
 }
 
-// execRows runs "head (…), (…) tail" for all rows in statements of few distinct sizes, so
-// that the engines' statement caches stay small. Each row has the same number of columns.
-func execRows(ctx context.Context, tx *sql.Tx, head string, columns int, tail string, args []any) error {
+// execRows runs "head VALUES (…), (…) tail" for all rows; each has the same number of columns.
+func (e *engine) execRows(ctx context.Context, tx *sql.Tx, head string, columns int, tail string, args []any) error {
+	if e.name == "postgres" {
+		return execArrays(ctx, tx, head, columns, tail, args)
+	}
+	// In statements of few distinct sizes, and understood once. The placeholders have no
+	// numbers: SQLite looks a numbered one up in the list of them all, each time.
+	row := " (?" + strings.Repeat(",?", columns-1) + ")"
 	for _, size := range []int{128, 16, 1} {
-		for len(args) >= size*columns {
-			if _, err := tx.ExecContext(ctx, head+placeholders(size, columns)+tail, args[:size*columns]...); err != nil {
-				return err
-			}
-			args = args[size*columns:]
+		n := size * columns
+		if len(args) < n {
+			continue
+		}
+		stmt, err := tx.PrepareContext(ctx, head+" VALUES"+row+strings.Repeat(","+row, size-1)+" "+tail)
+		if err != nil {
+			return err
+		}
+		for ; len(args) >= n && err == nil; args = args[n:] {
+			_, err = stmt.ExecContext(ctx, args[:n]...)
+		}
+		if err = errors.Join(err, stmt.Close()); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// execArrays hands PostgreSQL the columns as arrays: one statement, whatever the number of rows.
+func execArrays(ctx context.Context, tx *sql.Tx, head string, columns int, tail string, args []any) error {
+	const rows = 4096 // of a statement, so that a large one does not take all memory
+	for part := range slices.Chunk(args, rows*columns) {
+		types, arrays := make([]string, columns), make([]any, columns)
+		for c := range columns {
+			types[c], arrays[c] = column(part, c, columns)
+			types[c] = fmt.Sprintf("$%d::%s[]", c+1, types[c])
+		}
+		query := head + " SELECT * FROM unnest(" + strings.Join(types, ",") + ") " + tail
+		if _, err := tx.ExecContext(ctx, query, arrays...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// column takes a column out of rows, with its type in PostgreSQL.
+func column(args []any, c, columns int) (string, any) {
+	var numbers []int64
+	var texts []string
+	var bytes [][]byte
+	for i := c; i < len(args); i += columns {
+		switch v := args[i].(type) {
+		case string:
+			texts = append(texts, v)
+		case []byte:
+			bytes = append(bytes, v)
+		default:
+			numbers = append(numbers, reflect.ValueOf(v).Int()) // the tables hold nothing else
+		}
+	}
+	switch {
+	case texts != nil:
+		return "text", texts
+	case bytes != nil:
+		return "bytea", bytes
+	}
+	return "bigint", numbers
 }
 
 // placeholders writes " ($1,$2),($3,$4) " for rows of columns.

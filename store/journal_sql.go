@@ -146,7 +146,7 @@ func writeRecords(ctx context.Context, e *engine, recs []record) error {
 			}
 			start = end
 		}
-		return execRows(ctx, tx, `INSERT INTO journal (at, call_id, kind, data) VALUES`, 4, ``, args)
+		return e.execRows(ctx, tx, `INSERT INTO journal (at, call_id, kind, data)`, 4, ``, args)
 	})
 }
 

@@ -39,7 +39,7 @@ func (db *DB) Ledger() *Ledger { return db.ledger }
 const (
 	ledgerTables = `
 	CREATE TABLE contacts_{{side}} (
-		id       BIGINT PRIMARY KEY,
+		id       {{bigint}} PRIMARY KEY,
 		call_key BIGINT NOT NULL,
 		caller   BIGINT NOT NULL,
 		was      BIGINT NOT NULL,
@@ -220,7 +220,7 @@ func (l *Ledger) writeContacts(ctx context.Context, tx *sql.Tx, b metrics.Batch)
 	for _, k := range b.Contacts {
 		args = append(args, k.ID, keyOf(string(k.Call)), keyOf(k.Caller), keyOf(k.Was), k.Facts)
 	}
-	err := execRows(ctx, tx, l.on(b.Side, `INSERT INTO contacts_{{side}} (id, call_key, caller, was, facts) VALUES`), 5,
+	err := l.eng.execRows(ctx, tx, l.on(b.Side, `INSERT INTO contacts_{{side}} (id, call_key, caller, was, facts)`), 5,
 		`ON CONFLICT (id) DO UPDATE SET caller = excluded.caller, was = excluded.was, facts = excluded.facts`, args)
 	if err != nil {
 		return err
@@ -229,7 +229,7 @@ func (l *Ledger) writeContacts(ctx context.Context, tx *sql.Tx, b metrics.Batch)
 	for _, k := range b.Links {
 		args = append(args, clean(k.Key), k.Contact)
 	}
-	return execRows(ctx, tx, l.on(b.Side, `INSERT INTO links_{{side}} (key, contact) VALUES`), 2, `ON CONFLICT DO NOTHING`, args)
+	return l.eng.execRows(ctx, tx, l.on(b.Side, `INSERT INTO links_{{side}} (key, contact)`), 2, `ON CONFLICT DO NOTHING`, args)
 }
 
 // writeRows adds the batch's rows to those kept.
@@ -252,7 +252,7 @@ func (l *Ledger) writeRows(ctx context.Context, tx *sql.Tx, b metrics.Batch) err
 			return err
 		}
 	}
-	return execRows(ctx, tx, l.on(b.Side, `INSERT INTO rollups_{{side}} (grain, dim, start, row) VALUES`), 4,
+	return l.eng.execRows(ctx, tx, l.on(b.Side, `INSERT INTO rollups_{{side}} (grain, dim, start, row)`), 4,
 		`ON CONFLICT (grain, dim, start) DO UPDATE SET row = excluded.row`, args)
 }
 
@@ -268,36 +268,56 @@ func sortedKeys(rows map[metrics.RowKey]metrics.Row) []metrics.RowKey {
 	})
 }
 
-// keptRows reads the rows that the batch adds to.
+// keptRows reads the rows that the batch adds to: those of neighbouring intervals at once.
 func (l *Ledger) keptRows(ctx context.Context, tx *sql.Tx, b metrics.Batch) (map[metrics.RowKey][]byte, error) {
 	kept := map[metrics.RowKey][]byte{}
 	keys := sortedKeys(b.Rows)
+	if len(keys) == 0 {
+		return kept, nil
+	}
+	stmt, err := tx.PrepareContext(ctx, l.on(b.Side, `SELECT start, row FROM rollups_{{side}} WHERE grain = $1 AND dim = $2 AND start >= $3 AND start <= $4`))
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
 	for len(keys) > 0 {
 		n := 1
-		for n < len(keys) && n < 200 && keys[n].Grain == keys[0].Grain && keys[n].Dim == keys[0].Dim {
+		for n < len(keys) && near(keys[n-1], keys[n]) {
 			n++
 		}
-		args := []any{keys[0].Grain, keys[0].Dim}
-		for _, k := range keys[:n] {
-			args = append(args, k.Start)
-		}
-		group := keys[0]
-		_, err := rowsOf(ctx, tx, func(r *sql.Rows) (struct{}, error) {
-			var start int64
-			var packed []byte
-			if err := r.Scan(&start, &packed); err != nil {
-				return struct{}{}, err
-			}
-			row, err := unpackRow(nil, packed)
-			kept[metrics.RowKey{Grain: group.Grain, Dim: group.Dim, Start: metrics.Moment(start)}] = row
-			return struct{}{}, err
-		}, l.on(b.Side, `SELECT start, row FROM rollups_{{side}} WHERE grain = $1 AND dim = $2 AND start IN `+inList(3, n)), args...)
-		if err != nil {
+		if err := l.keptBetween(ctx, stmt, keys[0], keys[n-1].Start, b.Rows, kept); err != nil {
 			return nil, err
 		}
 		keys = keys[n:]
 	}
 	return kept, nil
+}
+
+// near says that little lies between two rows, in the order of sortedKeys.
+func near(a, b metrics.RowKey) bool {
+	const hours = 4 * 60 * 60 * 1000
+	return a.Grain == b.Grain && a.Dim == b.Dim && b.Start-a.Start <= hours
+}
+
+func (l *Ledger) keptBetween(ctx context.Context, stmt *sql.Stmt, first metrics.RowKey, last metrics.Moment, wanted map[metrics.RowKey]metrics.Row, kept map[metrics.RowKey][]byte) error {
+	rows, err := stmt.QueryContext(ctx, first.Grain, first.Dim, first.Start, last)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		key, packed := first, []byte(nil)
+		if err := rows.Scan(&key.Start, &packed); err != nil {
+			return err
+		}
+		if _, is := wanted[key]; !is {
+			continue
+		}
+		if kept[key], err = unpackRow(nil, packed); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // keyOf is a hash to find a text by; 0 is the empty text's alone.
@@ -360,7 +380,7 @@ func (l *Ledger) Contact(ctx context.Context, side int, id call.ID) (metrics.Kep
 
 // Linked implements metrics.Store.
 func (l *Ledger) Linked(ctx context.Context, side int, key string) ([]metrics.Kept, error) {
-	return l.find(ctx, side, `id IN (SELECT contact FROM links_{{side}} WHERE key = $1)`, clean(key))
+	return l.read(ctx, side, `id IN (SELECT contact FROM links_{{side}} WHERE key = $1)`, clean(key))
 }
 
 // Person implements metrics.Store.
@@ -376,11 +396,16 @@ func (l *Ledger) Person(ctx context.Context, side int, pseudonyms []string, from
 	}), err
 }
 
-// find reads contacts in the order of their ids.
+// find is read by way of the indexes.
 func (l *Ledger) find(ctx context.Context, side int, where string, args ...any) ([]metrics.Kept, error) {
 	if err := l.indexed(ctx, side); err != nil {
 		return nil, err
 	}
+	return l.read(ctx, side, where, args...)
+}
+
+// read gives contacts in the order of their ids.
+func (l *Ledger) read(ctx context.Context, side int, where string, args ...any) ([]metrics.Kept, error) {
 	found, err := rowsOf(ctx, l.eng.reader, func(r *sql.Rows) (metrics.Kept, error) {
 		var k metrics.Kept
 		if err := r.Scan(&k.ID, &k.Facts); err != nil {

@@ -17,9 +17,10 @@ var migrationFiles embed.FS
 
 // dialects are the few words in which the engines differ in the migrations.
 var dialects = map[string][]string{
-	// AUTOINCREMENT never gives an id twice, as an identity column does not.
-	"sqlite":   {"{{identity}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{bytes}}", "BLOB"},
-	"postgres": {"{{identity}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{{bytes}}", "BYTEA"},
+	// AUTOINCREMENT never gives an id twice, as an identity column does not. SQLite's INTEGER
+	// has 64 bits, and as a primary key it is the place of the row itself.
+	"sqlite":   {"{{identity}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{bytes}}", "BLOB", "{{bigint}}", "INTEGER"},
+	"postgres": {"{{identity}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{{bytes}}", "BYTEA", "{{bigint}}", "BIGINT"},
 }
 
 // migrate brings the schema up to date, or refuses a schema this program does not know.
