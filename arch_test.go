@@ -21,7 +21,7 @@ type rule struct {
 }
 
 // domain are the packages that know what a public service is, and no technique.
-var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links"}
+var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links", "privacy"}
 
 var rules = []rule{
 	{"call", nil, "the vocabulary stands on nothing, for everything stands on it"},
@@ -35,6 +35,7 @@ var rules = []rule{
 	{"sms", []string{"call", "text"}, "a text message is sent without knowing why"},
 	{"text", []string{"call"}, "what is read is written without knowing who reads it"},
 	{"links", []string{"call", "service"}, "a site is watched whoever sends people there"},
+	{"privacy", []string{"call", "service", "metrics", "callback", "sms"}, "it knows kinds of data and no table"},
 	{"ari", nil, "Asterisk's interface knows no domain word"},
 	{"phone", []string{"call", "ari"}, "it turns Asterisk into calls, and the journey decides what is said"},
 	{"store", domain, "storage serves the domain's interfaces and no other adapter"},

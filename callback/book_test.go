@@ -103,7 +103,7 @@ func (d *desk) sent(purpose sms.Purpose) []sms.Message {
 
 func TestAPlaceInLineIsPromisedUntilTheLineCloses(t *testing.T) {
 	at(t, "2026-11-23 10:00", func(d *desk) {
-		r := Request{Number: mobile, Queue: "accueil", Origin: FromQueue, Contact: "call-1", Joined: local("2026-11-23 09:50"), Wait: 20 * time.Minute}
+		r := Request{Number: mobile, Queue: "accueil", Origin: FromQueue, Contact: "call-1", Reason: "dossier", Joined: local("2026-11-23 09:50"), Wait: 20 * time.Minute}
 		o, err := d.Options(t.Context(), r)
 		if err != nil || !o.Place || len(o.Slots) != 3 || o.Live != nil || o.Zone.String() != "Europe/Paris" {
 			t.Fatalf("options: %+v, %v", o, err)
@@ -121,7 +121,8 @@ func TestAPlaceInLineIsPromisedUntilTheLineCloses(t *testing.T) {
 		}
 		fact := d.facts.of(t, call.EventPromised)
 		if len(fact) != 1 || fact[0]["call"] != "call-1" || fact[0]["kind"] != "place" || fact[0]["origin"] != "queue" || fact[0]["merged"] != false ||
-			fact[0]["by_ms"] != float64(p.By.UnixMilli()) || fact[0]["joined_ms"] != float64(p.Joined.UnixMilli()) {
+			fact[0]["by_ms"] != float64(p.By.UnixMilli()) || fact[0]["joined_ms"] != float64(p.Joined.UnixMilli()) ||
+			fact[0]["reason"] != "dossier" || fact[0]["public"] != "general" || fact[0]["asked_ms"] != float64(p.Asked.UnixMilli()) || p.Asked.IsZero() {
 			t.Errorf("facts: %v", fact)
 		}
 	})

@@ -86,7 +86,10 @@ type Visit struct {
 	Announcer    *wait.Announcer `json:"announcer,omitempty"`
 	News         []int64         `json:"news,omitempty"` // incident messages heard
 	Leg          *call.LegState  `json:"leg,omitempty"`
-	Connected    time.Time       `json:"connected,omitzero"`
+	// Connected is when caller and agent began to talk, the colleague of a transfer included;
+	// Talking is whose conversation the journal knows of and has not closed.
+	Connected time.Time    `json:"connected,omitzero"`
+	Talking   call.AgentID `json:"talking,omitempty"`
 	// End is set by the step that ends the call in good order.
 	End call.End `json:"end,omitzero"`
 
@@ -226,11 +229,17 @@ func leftBecause(err error) call.Reason {
 
 // note writes a fact of the call in the journal; pairs are key, value, …
 func (j *Journey) note(c call.Call, kind call.EventKind, pairs ...any) {
+	j.noteOf(c.Info().ID, time.Now(), kind, pairs...)
+}
+
+func (j *Journey) noteOf(id call.ID, at time.Time, kind call.EventKind, pairs ...any) {
 	data := make(map[string]any, len(pairs)/2)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		data[pairs[i].(string)] = pairs[i+1]
 	}
-	j.Journal.Append(call.NewEvent(c.Info().ID, kind, data))
+	e := call.NewEvent(id, kind, data)
+	e.At = at
+	j.Journal.Append(e)
 }
 
 // prompts gives the sounds of these prompts in the caller's language: the service's own

@@ -242,6 +242,7 @@ func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Re
 		}
 	}()
 	agent := r.Agent().ID
+	r.On(c.Info().ID)
 	r.Ringing()
 	j.note(c, call.EventRinging, "agent", agent)
 	leg, err := c.Ring(ctx, call.Ring{Agent: agent, Timeout: rules.RingTimeout, Show: c.Info().From, Name: rules.ID})
@@ -312,17 +313,7 @@ func (j *Journey) hand(ctx context.Context, c call.Call, v *Visit) (string, erro
 	}
 	state := v.leg.State()
 	v.Leg = &state
-	j.note(c, call.EventConnected, "agent", state.Agent, "team", v.agent().Team, "queue", v.Queue,
-		"wait_ms", v.Connected.Sub(v.Joined).Milliseconds())
-	return StepTalk, nil
-}
-
-// agent is who has the caller, as the floor knows them; the zero Agent when it does not.
-func (v *Visit) agent() routing.Agent {
-	if v.reservation == nil {
-		return routing.Agent{}
-	}
-	return v.reservation.Agent()
+	return StepTalk, nil // where the journal is told, once the next controller would find them there
 }
 
 // announce says news not heard yet, then the place in line and a range for the wait.

@@ -20,7 +20,7 @@ type agent struct {
 	res     *Reservation
 	consult *consultation
 	// began is when the work that keeps the agent busy began, idleBefore when the idle
-	// time before a reservation did; stint is what is wrapped up.
+	// time before a reservation did; stint is a conversation that is over and not wrapped up yet.
 	began, idleBefore time.Time
 	stint             *stint
 	// version tells deadlines of earlier states from the present one's, those of an agent of the
@@ -30,7 +30,8 @@ type agent struct {
 
 // stint is one agent's work for one caller.
 type stint struct {
-	queue string
+	call  call.ID
+	queue string // "" when it is not known any more: of before a restart
 	talk  time.Duration
 }
 
@@ -146,7 +147,9 @@ func (f *Floor) SetState(id call.AgentID, s AgentState, reason string) (AgentSta
 
 // Restore gives an agent the state kept from before a restart of the controller. One who
 // was reserved, rung or talking is set aside for a moment, for ResumeTalk to find, and is
-// then available. It returns ErrUnknownAgent, or ErrAgentState for an agent on a call.
+// then available. Call, where it is known, is the one talked on or wrapped up: a wrap-up that
+// ended while no controller was there is told now with its length, and a talk that nobody
+// takes up again had none. It returns ErrUnknownAgent, or ErrAgentState for an agent on a call.
 func (f *Floor) Restore(id call.AgentID, st AgentStatus) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -162,13 +165,23 @@ func (f *Floor) Restore(id call.AgentID, st AgentStatus) error {
 	if since.IsZero() || since.After(now) {
 		since = now
 	}
+	a.LastCall = st.LastCall
+	if st.Call != "" && (st.State == WrapUp || st.State == Talking) {
+		a.stint, a.LastCall = &stint{call: st.Call}, st.Call
+	}
 	switch st.State {
 	case Available, Paused, SignedOut:
 		f.enterSince(a, st.State, st.Reason, since, now)
 	case WrapUp, SetAside:
 		if !st.Until.After(now) {
+			if st.State == WrapUp {
+				f.wrapped(a, st.Until.Sub(since), now)
+			}
 			f.enter(a, Available, "", now)
 			break
+		}
+		if st.State == WrapUp {
+			a.Call = st.Call
 		}
 		a.Until = st.Until
 		f.enterSince(a, st.State, st.Reason, since, now)
@@ -238,18 +251,12 @@ func (f *Floor) enter(a *agent, to AgentState, reason string, now time.Time) {
 
 // enterSince changes an agent's state. Until is set before for a state that ends by itself.
 func (f *Floor) enterSince(a *agent, to AgentState, reason string, since, now time.Time) {
-	if s := a.stint; s != nil && to != WrapUp {
-		a.stint = nil
-		d := s.talk
-		if a.State == WrapUp {
-			d += now.Sub(a.Since)
-		}
-		if e := f.opts.Estimator; e != nil {
-			f.tell(func() { e.ObserveService(s.queue, d, now) })
-		}
-	}
-	if a.State == WrapUp && to != WrapUp && a.Call != "" {
-		f.journal(call.EventWrapped, a.Call, now, map[string]any{"agent": a.ID, "wrap_ms": now.Sub(a.Since).Milliseconds()})
+	switch {
+	case to == WrapUp || to == SetAside && reason == ReasonRecovering: // what follows the call is not over
+	case a.State == WrapUp:
+		f.wrapped(a, now.Sub(a.Since), now)
+	default: // without a wrap-up: none is foreseen, or the agent had asked for another state
+		f.wrapped(a, 0, now)
 	}
 	a.State, a.Reason, a.Since = to, reason, since
 	f.versions++
@@ -267,14 +274,28 @@ func (f *Floor) enterSince(a *agent, to AgentState, reason string, since, now ti
 	f.apply(f.m.setPresence(a.seat, presenceOf(to), since), now)
 }
 
-// CallOf is the call an agent talks on, rings for or wraps up; "" for none.
-func (f *Floor) CallOf(id call.AgentID) call.ID {
+// wrapped tells that what follows an agent's last conversation is over, once for each.
+func (f *Floor) wrapped(a *agent, length time.Duration, now time.Time) {
+	s := a.stint
+	if s == nil {
+		return
+	}
+	a.stint = nil
+	if e := f.opts.Estimator; e != nil && s.queue != "" {
+		f.tell(func() { e.ObserveService(s.queue, s.talk+length, now) })
+	}
+	f.journal(call.EventWrapped, s.call, now, map[string]any{"agent": a.ID, "wrap_ms": max(0, length.Milliseconds())})
+}
+
+// Agent gives one agent as the agent stands; ok is false when nobody has this id.
+func (f *Floor) Agent(id call.AgentID) (st AgentStatus, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if a := f.agents[id]; a != nil {
-		return a.Call
+	a := f.agents[id]
+	if a == nil {
+		return AgentStatus{}, false
 	}
-	return ""
+	return a.status(), true
 }
 
 // announce tells an agent's status to who wants to know.

@@ -15,6 +15,8 @@ type Reservation struct {
 	w     *waiter
 	line  *line // nil after a restart that removed the queue
 	agent *agent
+	// call is the caller's, which is not the waiter's id when it is we who call.
+	call call.ID
 	// legBegan is when the present agent began to talk.
 	legBegan  time.Time
 	connected bool
@@ -25,9 +27,9 @@ type Reservation struct {
 // reserve makes an assignment a reservation and hands it to the caller.
 func (f *Floor) reserve(as assignment, now time.Time) {
 	a, p := f.agents[as.seat.id], as.waiter.place
-	r := &Reservation{f: f, w: as.waiter, line: as.waiter.line, agent: a}
+	r := &Reservation{f: f, w: as.waiter, line: as.waiter.line, agent: a, call: as.waiter.ID}
 	a.res, p.live = r, r
-	a.Call, a.Queue = as.waiter.ID, as.waiter.Queue
+	a.Call, a.Queue = r.call, as.waiter.Queue
 	a.idleBefore = a.Since
 	f.enter(a, Reserved, "", now)
 	select {
@@ -42,6 +44,17 @@ func (r *Reservation) Agent() Agent {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	return r.agent.Agent
+}
+
+// On says on which call the caller is rung for and talked to, when it has another id than
+// the place in line: a promise waits, and each attempt at it is a call of its own.
+func (r *Reservation) On(id call.ID) {
+	r.f.mu.Lock()
+	defer r.f.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.call, r.agent.Call = id, id
 }
 
 // Ringing says that the agent's phone rings.
@@ -112,7 +125,7 @@ func (r *Reservation) Connected() {
 	r.line.counts.answered++
 	r.line.counts.talking++
 	a.Answered++
-	a.began = now
+	a.began, a.LastCall = now, r.call
 	if e := f.opts.Estimator; e != nil && !w.Resumed {
 		f.tell(func() { e.ObserveAnswered(w.Queue, w.onArrive, now.Sub(w.Joined), now) })
 	}
@@ -144,7 +157,7 @@ func (r *Reservation) Done(talk time.Duration) {
 // endLeg sends the present agent to wrap-up.
 func (r *Reservation) endLeg(talk time.Duration, now time.Time) {
 	a := r.agent
-	a.res, a.stint = nil, &stint{r.w.Queue, talk}
+	a.res, a.stint = nil, &stint{r.call, r.w.Queue, talk}
 	wrapUp := time.Duration(0)
 	if r.line != nil {
 		wrapUp = r.line.rules.WrapUp
@@ -179,7 +192,7 @@ func (r *Reservation) TransferTo(id call.AgentID) error {
 	}
 	f.take(r, to, now)
 	r.moved = true
-	back := &Reservation{f: f, w: r.w, line: r.line, agent: from}
+	back := &Reservation{f: f, w: r.w, line: r.line, agent: from, call: r.call}
 	back.endLeg(talk, now)
 	f.arm()
 	return nil
@@ -189,7 +202,7 @@ func (r *Reservation) TransferTo(id call.AgentID) error {
 func (f *Floor) take(r *Reservation, a *agent, now time.Time) {
 	a.consult = nil // its release has nothing to release any more
 	a.res, r.agent, r.legBegan = r, a, now
-	a.Call, a.Queue, a.began = r.w.ID, r.w.Queue, now
+	a.Call, a.LastCall, a.Queue, a.began = r.call, r.call, r.w.Queue, now
 	a.Answered++
 	f.enter(a, Talking, "", now)
 }
@@ -206,8 +219,8 @@ func (f *Floor) releaseUnrung(a *agent, now time.Time) {
 }
 
 // ResumeTalk takes up a talk that outlived the controller. An agent who is not in the
-// roster any more is let finish; a queue that is gone has no wrap-up. It returns
-// ErrAgentState when the agent has another caller.
+// roster any more is let finish; a queue that is gone has no wrap-up. c.ID is the call's, also
+// of one that we place. It returns ErrAgentState when the agent has another caller.
 func (f *Floor) ResumeTalk(c Caller, id call.AgentID) (*Reservation, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -224,7 +237,10 @@ func (f *Floor) ResumeTalk(c Caller, id call.AgentID) (*Reservation, error) {
 	if a.res != nil {
 		return nil, fmt.Errorf("resume the talk of agent %s: %w: the agent is %s with another caller", id, ErrAgentState, a.State)
 	}
-	r := &Reservation{f: f, w: &waiter{Caller: c, gone: true}, line: f.m.byID[c.Queue], connected: true}
+	if a.stint != nil && a.stint.call == c.ID {
+		a.stint = nil // it goes on
+	}
+	r := &Reservation{f: f, w: &waiter{Caller: c, gone: true}, line: f.m.byID[c.Queue], call: c.ID, connected: true}
 	if r.line != nil {
 		r.line.counts.talking++
 	}

@@ -127,9 +127,11 @@ type AgentStatus struct {
 	// Next is the state asked for while on a call, applied when the call is over.
 	Next       AgentState `json:"next,omitempty"`
 	NextReason string     `json:"next_reason,omitempty"`
-	// Call and Queue are of the caller reserved, rung for, talked to or wrapped up.
-	Call  call.ID `json:"call,omitempty"`
-	Queue string  `json:"queue,omitempty"`
+	// Call and Queue are of the caller reserved, rung for, talked to or wrapped up; LastCall is
+	// the last one talked to, for what the agent has to say of it afterwards.
+	Call     call.ID `json:"call,omitempty"`
+	Queue    string  `json:"queue,omitempty"`
+	LastCall call.ID `json:"last_call,omitempty"`
 	// Answered and Missed count calls since the controller started.
 	Answered int `json:"answered"`
 	Missed   int `json:"missed"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -450,4 +451,35 @@ func TestStoreThatFailsForAMomentLosesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAReportThatOvertookTheSendingIsToldOnceAndALaterOneIsNot(t *testing.T) {
+	for name, test := range map[string]struct {
+		state State
+		done  time.Duration // from when the message is saved as sent
+		want  []State
+	}{
+		"delivered before it was saved":     {Delivered, -time.Millisecond, []State{Sent, Delivered}},
+		"not delivered":                     {Failed, -time.Millisecond, []State{Sent, "undelivered"}},
+		"reported later, which a hook told": {Delivered, time.Millisecond, []State{Sent}},
+		"not reported":                      {Sent, 0, []State{Sent}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newMemory()
+				s.after = func(op string) error {
+					if op == "settle" && test.state != Sent {
+						s.mu.Lock()
+						defer s.mu.Unlock()
+						s.out[0].State, s.out[0].DoneAt = test.state, time.Now().Add(test.done)
+					}
+					return nil
+				}
+				d := run(t, s, &phone{}, nil, Message{Key: "a", To: "+33639980001", Promise: "K3"})
+				if got := d.states(t)["K3"]; !slices.Equal(got, test.want) {
+					t.Errorf("the journal says %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
 }

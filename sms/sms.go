@@ -139,9 +139,10 @@ type Store interface {
 	// Settle saves what became of a claimed message: State, NextAt, Tries, Provider, ProviderID,
 	// SentAt, DoneAt, Error, MaybeTwice, Unsure.
 	Settle(ctx context.Context, m Message) error
-	// Report saves what the provider says later: Delivered or Failed. A message that is unknown
-	// is no error and found is false; a report that comes again, or "sent" after "delivered", changes nothing.
-	Report(ctx context.Context, provider, providerID string, s State, why string, at time.Time) (found bool, err error)
+	// Report saves what the provider says later: Delivered or Failed. It gives the message as it
+	// stands then, and whether this report changed it: one that comes again, or "sent" after
+	// "delivered", does not. A message that is unknown is no error and has no ID.
+	Report(ctx context.Context, provider, providerID string, s State, why string, at time.Time) (m Message, changed bool, err error)
 	// Receive keeps an incoming message, once: first is false for a replay.
 	Receive(ctx context.Context, in Incoming) (first bool, err error)
 	// Block and Unblock remember STOP and START; Blocked tells. A blocked number's queued messages are dropped,

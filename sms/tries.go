@@ -20,12 +20,14 @@ func (o *Outbox) handle(ctx context.Context, m Message) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	m = o.step(ctx, m)
+	before := time.Now()
 	if !o.settle(ctx, m, until) {
 		return
 	}
 	switch m.State {
 	case Sent, Failed, Dropt:
 		o.note(m)
+		o.overtaken(context.WithoutCancel(ctx), m, before)
 	}
 	if m.State == Queued && !m.NextAt.After(time.Now()) {
 		o.Wake()
@@ -242,13 +244,48 @@ func (o *Outbox) settle(ctx context.Context, m Message, until time.Time) bool {
 func (o *Outbox) note(m Message) {
 	o.Log.Info("text message", "message", m.ID, "purpose", m.Purpose, "state", m.State, "provider", m.Provider,
 		"tries", m.Tries, "maybe_twice", m.MaybeTwice, "why", m.Error)
-	if o.Journal == nil {
+	if o.Journal != nil {
+		o.Journal.Append(fact(m, string(m.State)))
+	}
+}
+
+// overtaken tells the journal of a report that was there before the message was saved as sent,
+// at a moment before that: of a later one, who received it tells.
+func (o *Outbox) overtaken(ctx context.Context, m Message, before time.Time) {
+	if m.State != Sent || o.Journal == nil {
 		return
 	}
+	now, _, err := o.Store.Report(ctx, m.Provider, m.ProviderID, Sent, "", time.Now())
+	if err != nil {
+		o.Log.Warn("whether a report of a text message came early is not known", "message", m.ID, "err", err)
+		return
+	}
+	if now.DoneAt.IsZero() || !now.DoneAt.Before(before) {
+		return
+	}
+	if e, ok := Reported(now); ok {
+		o.Journal.Append(e)
+	}
+}
+
+// Reported is what the journal is told of a message whose fate the provider has reported:
+// "delivered", or "undelivered", which is not "failed", for the message had left. ok is false
+// when the provider has not said how it ended.
+func Reported(m Message) (e call.Event, ok bool) {
+	switch m.State {
+	case Delivered:
+		return fact(m, "delivered"), true
+	case Failed:
+		return fact(m, "undelivered"), true
+	}
+	return call.Event{}, false
+}
+
+func fact(m Message, state string) call.Event {
 	data, _ := json.Marshal(struct { // of strings: it cannot fail
 		Purpose Purpose `json:"purpose"`
-		State   State   `json:"state"`
+		State   string  `json:"state"`
 		Promise string  `json:"promise,omitempty"`
-	}{m.Purpose, m.State, m.Promise})
-	o.Journal.Append(call.Event{At: time.Now(), Call: m.Contact, Kind: call.EventSMS, Data: data})
+	}{m.Purpose, state, m.Promise})
+	return call.Event{At: time.Now(), Call: m.Contact, Kind: call.EventSMS, Data: data}
 }

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
 	"decroche/call"
+	"decroche/privacy"
 )
 
 // An abode is a table that holds numbers in clear.
@@ -42,16 +44,11 @@ var abodes = []abode{
 	},
 }
 
-// Counted is how many rows of each kind of data something concerned.
-type Counted map[string]int64
+var _ privacy.Store = (*DB)(nil)
 
-// ErrUnderWay says that a person cannot be erased now: something is going on with them.
-var ErrUnderWay = errors.New("something is under way with this number")
-
-// PurgeNumbers deletes what holds a number in clear and was settled before a moment. A number
-// that has said STOP is kept, for it must not be written to again.
-func (db *DB) PurgeNumbers(ctx context.Context, before time.Time) (Counted, error) {
-	gone := Counted{}
+// PurgeNumbers implements privacy.Store.
+func (db *DB) PurgeNumbers(ctx context.Context, before time.Time) (privacy.Counted, error) {
+	gone := privacy.Counted{}
 	err := db.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
 		clear(gone)
 		for _, p := range abodes {
@@ -59,10 +56,7 @@ func (db *DB) PurgeNumbers(ctx context.Context, before time.Time) (Counted, erro
 				return err
 			}
 		}
-		if sum(gone) == 0 {
-			return nil
-		}
-		return logged(ctx, tx, "decroche", "purged", gone)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("purge numbers: %w", err)
@@ -70,7 +64,7 @@ func (db *DB) PurgeNumbers(ctx context.Context, before time.Time) (Counted, erro
 	return gone, nil
 }
 
-func (p abode) remove(ctx context.Context, tx *sql.Tx, where string, arg any, gone Counted) error {
+func (p abode) remove(ctx context.Context, tx *sql.Tx, where string, arg any, gone privacy.Counted) error {
 	if p.with != "" {
 		if _, err := tx.ExecContext(ctx, p.with+where+`)`, arg); err != nil {
 			return err
@@ -87,20 +81,10 @@ func (p abode) remove(ctx context.Context, tx *sql.Tx, where string, arg any, go
 	return err
 }
 
-func sum(c Counted) (n int64) {
-	for _, k := range c {
-		n += k
-	}
-	return n
-}
-
-// Erase deletes what holds a person's number in clear, and notes a receipt without it. It
-// returns ErrUnderWay, and deletes nothing, while a promise to call them is live, a message
-// to them waits, or they are on the line. Facts of the journal are not its: see Journal.
-func (db *DB) Erase(ctx context.Context, n call.Number, by string) (receipt int64, gone Counted, err error) {
-	gone = Counted{}
+// Erase implements privacy.Store.
+func (db *DB) Erase(ctx context.Context, n call.Number, by string, before privacy.Counted) (r privacy.Receipt, err error) {
 	err = db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		clear(gone)
+		gone := maps.Clone(before)
 		if err := idle(ctx, tx, n); err != nil {
 			return err
 		}
@@ -109,15 +93,22 @@ func (db *DB) Erase(ctx context.Context, n call.Number, by string) (receipt int6
 				return err
 			}
 		}
-		if err := logged(ctx, tx, by, "erased", gone); err != nil {
-			return err
-		}
-		return tx.QueryRowContext(ctx, `SELECT max(id) FROM privacy_log`).Scan(&receipt)
+		r, err = logged(ctx, tx, "erased", by, gone)
+		return err
 	})
 	if err != nil {
-		return 0, nil, fmt.Errorf("erase a person: %w", err)
+		return r, fmt.Errorf("erase a person: %w", err)
 	}
-	return receipt, gone, nil
+	return r, nil
+}
+
+// Idle implements privacy.Store.
+func (db *DB) Idle(ctx context.Context, n call.Number) error {
+	err := db.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error { return idle(ctx, tx, n) })
+	if err != nil {
+		return fmt.Errorf("erase a person: %w", err)
+	}
+	return nil
 }
 
 // idle says what is under way with a number.
@@ -133,27 +124,35 @@ func idle(ctx context.Context, tx *sql.Tx, n call.Number) error {
 			return err
 		}
 		if found > 0 {
-			return fmt.Errorf("%w: %s", ErrUnderWay, c.why)
+			return fmt.Errorf("%w: %s", privacy.ErrUnderWay, c.why)
 		}
 	}
 	return nil
 }
 
-func logged(ctx context.Context, tx *sql.Tx, by, what string, c Counted) error {
+// logged notes what was done and returns the entry.
+func logged(ctx context.Context, tx *sql.Tx, what, by string, c privacy.Counted) (privacy.Receipt, error) {
+	r := privacy.Receipt{At: fromMillis(time.Now().UnixMilli()), By: clean(by), What: what, Counts: c}
 	text, err := json.Marshal(c)
 	if err != nil {
-		return err
+		return r, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO privacy_log (at, by_who, what, counts) VALUES ($1, $2, $3, $4)`, time.Now().UnixMilli(), clean(by), what, string(text))
-	return err
+	err = tx.QueryRowContext(ctx, `INSERT INTO privacy_log (at, by_who, what, counts) VALUES ($1, $2, $3, $4) RETURNING id`,
+		millis(r.At), r.By, what, string(text)).Scan(&r.ID)
+	return r, err
 }
 
-// Held is what is held of a person in clear: by kind, rows as objects.
-type Held map[string][]map[string]any
+// Log implements privacy.Store.
+func (db *DB) Log(ctx context.Context, what, by string, c privacy.Counted) error {
+	return db.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
+		_, err := logged(ctx, tx, what, by, c)
+		return err
+	})
+}
 
-// Export reads what holds a person's number in clear, and notes that it was given out.
-func (db *DB) Export(ctx context.Context, n call.Number, by string) (Held, error) {
-	held, c := Held{}, Counted{}
+// Export implements privacy.Store.
+func (db *DB) Export(ctx context.Context, n call.Number, by string) (privacy.Held, error) {
+	held, c := privacy.Held{}, privacy.Counted{}
 	err := db.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
 		clear(held)
 		clear(c)
@@ -172,7 +171,8 @@ func (db *DB) Export(ctx context.Context, n call.Number, by string) (Held, error
 		case blocked:
 			held["refusal of text messages"], c["refusal of text messages"] = []map[string]any{{"number": string(n)}}, 1
 		}
-		return logged(ctx, tx, by, "exported", c)
+		_, err := logged(ctx, tx, "exported", by, c)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("export a person's data: %w", err)
@@ -221,19 +221,10 @@ func readable(column string, v any) any {
 	return v
 }
 
-// A Receipt is an entry of the log of personal data.
-type Receipt struct {
-	ID     int64     `json:"id"`
-	At     time.Time `json:"at"`
-	By     string    `json:"by"`
-	What   string    `json:"what"`
-	Counts Counted   `json:"counts"`
-}
-
-// Receipts lists what was erased, exported and purged, the newest first.
-func (db *DB) Receipts(ctx context.Context, limit int) ([]Receipt, error) {
-	out, err := rowsOf(ctx, db.eng.reader, func(r *sql.Rows) (Receipt, error) {
-		var e Receipt
+// Receipts implements privacy.Store.
+func (db *DB) Receipts(ctx context.Context, limit int) ([]privacy.Receipt, error) {
+	out, err := rowsOf(ctx, db.eng.reader, func(r *sql.Rows) (privacy.Receipt, error) {
+		var e privacy.Receipt
 		var at int64
 		var counts string
 		if err := r.Scan(&e.ID, &at, &e.By, &e.What, &counts); err != nil {
@@ -246,4 +237,63 @@ func (db *DB) Receipts(ctx context.Context, limit int) ([]Receipt, error) {
 		return nil, fmt.Errorf("read the log of personal data: %w", db.eng.explain(err))
 	}
 	return out, nil
+}
+
+// DropBefore implements privacy.Journal.
+func (j *Journal) DropBefore(ctx context.Context, at time.Time) (gone int64, err error) {
+	for {
+		err := j.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
+			done, err := tx.ExecContext(ctx, `DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE at < $1 ORDER BY at LIMIT 5000)`, millis(at))
+			if err != nil {
+				return err
+			}
+			n, err := done.RowsAffected()
+			if gone += n; n == 0 && err == nil {
+				return sql.ErrNoRows
+			}
+			return err
+		})
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return gone, nil
+		case err != nil:
+			return gone, fmt.Errorf("drop facts before %s: %w", at.Format(time.DateOnly), err)
+		}
+	}
+}
+
+// Pseudonyms implements privacy.Journal.
+func (j *Journal) Pseudonyms(n call.Number) []string { return []string{Pseudonym(j.key, n)} }
+
+// Rename implements privacy.Journal.
+func (j *Journal) Rename(ctx context.Context, calls []call.ID, name string) error {
+	err := j.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
+		for _, id := range calls {
+			found, err := rowsOf(ctx, tx, scanEntry, `SELECT id, at, call_id, kind, data FROM journal WHERE call_id = $1 AND kind = $2`, string(id), string(call.EventArrived))
+			if err != nil {
+				return err
+			}
+			for _, e := range found {
+				var facts map[string]any
+				if err := json.Unmarshal(e.Data, &facts); err != nil {
+					return err
+				}
+				facts["caller"] = name
+				delete(facts, "caller_was")
+				delete(facts, "from")
+				data, err := json.Marshal(facts)
+				if err != nil {
+					return err
+				}
+				if _, err := tx.ExecContext(ctx, `UPDATE journal SET data = $1 WHERE id = $2`, string(data), e.ID); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("rename a person in the journal: %w", err)
+	}
+	return nil
 }

@@ -227,40 +227,46 @@ func applyEarlyReport(ctx context.Context, tx *sql.Tx, provider, providerID stri
 	if err != nil {
 		return err
 	}
-	return applyReport(ctx, tx, provider, providerID, st, why, at)
+	_, _, err = applyReport(ctx, tx, provider, providerID, st, why, at)
+	return err
 }
 
 // applyReport changes the message that the provider knows by this name: what is delivered stays so,
 // and what has failed can only turn out to be delivered.
-func applyReport(ctx context.Context, tx *sql.Tx, provider, providerID string, st sms.State, why string, at int64) error {
-	_, err := tx.ExecContext(ctx, `UPDATE sms SET state = $1, done_at = $2, error = $3, unsure = 0
-		WHERE provider_id = $4 AND provider_id <> '' AND provider = $5 AND state <> 'delivered' AND (state <> 'failed' OR $1 = 'delivered')`,
-		string(st), at, why, providerID, provider)
-	return err
+func applyReport(ctx context.Context, tx *sql.Tx, provider, providerID string, st sms.State, why string, at int64) (m sms.Message, changed bool, err error) {
+	m, err = scanSMS(tx.QueryRowContext(ctx, `UPDATE sms SET state = $1, done_at = $2, error = $3, unsure = 0
+		WHERE provider_id = $4 AND provider_id <> '' AND provider = $5 AND state <> 'delivered' AND (state <> 'failed' OR $1 = 'delivered')
+		RETURNING `+smsColumns, string(st), at, why, providerID, provider))
+	if errors.Is(err, sql.ErrNoRows) {
+		return m, false, nil
+	}
+	return m, err == nil, err
 }
 
 // Report saves what the provider says later; see sms.Store. Delivered and Failed alone change
 // anything. A report about a message that is unknown is kept for a day, for it may have
 // overtaken the Settle that makes the message known.
-func (s *SMS) Report(ctx context.Context, provider, providerID string, st sms.State, why string, at time.Time) (bool, error) {
+func (s *SMS) Report(ctx context.Context, provider, providerID string, st sms.State, why string, at time.Time) (m sms.Message, changed bool, err error) {
 	if providerID == "" {
-		return false, nil
+		return sms.Message{}, false, nil
 	}
 	provider, providerID = clean(provider), clean(providerID)
-	found := false
-	err := s.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		var id int64
-		err := tx.QueryRowContext(ctx, `SELECT id FROM sms WHERE provider_id = $1 AND provider_id <> '' AND provider = $2 LIMIT 1`,
-			providerID, provider).Scan(&id)
-		found = err == nil
+	err = s.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
+		changed = false
+		found, err := scanSMS(tx.QueryRowContext(ctx, `SELECT `+smsColumns+` FROM sms
+			WHERE provider_id = $1 AND provider_id <> '' AND provider = $2 LIMIT 1`, providerID, provider))
 		final := st == sms.Delivered || st == sms.Failed
-		switch {
+		switch m = found; {
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return err
 		case !final:
 			return nil
-		case found:
-			return applyReport(ctx, tx, provider, providerID, st, clean(why), millis(at))
+		case err == nil:
+			after, did, err := applyReport(ctx, tx, provider, providerID, st, clean(why), millis(at))
+			if did {
+				m, changed = after, true
+			}
+			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sms_reports WHERE at < $1`, millis(at.Add(-reportsKept))); err != nil {
 			return err
@@ -271,9 +277,9 @@ func (s *SMS) Report(ctx context.Context, provider, providerID string, st sms.St
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("save a report of %s about a text message: %w", provider, err)
+		return sms.Message{}, false, fmt.Errorf("save a report of %s about a text message: %w", provider, err)
 	}
-	return found, nil
+	return m, changed, nil
 }
 
 // Receive keeps an incoming message, once; see sms.Store. Without a ProviderID a replay

@@ -99,8 +99,8 @@ func (s *server) consult(from, to call.AgentID) (func(), error) {
 	if !ok {
 		return nil, fmt.Errorf("agent %s is not available", to)
 	}
-	if on := s.floor.CallOf(from); on != "" {
-		s.live.Append(call.NewEvent(on, call.EventConsulted, map[string]any{"agent": from, "with": to}))
+	if a, ok := s.floor.Agent(from); ok && a.State == routing.Talking && a.Call != "" { // the caller waits
+		s.live.Append(call.NewEvent(a.Call, call.EventConsulted, map[string]any{"agent": from, "with": to}))
 	}
 	own, _ := s.floor.ReserveAgent(from)
 	return func() { own(); release() }, nil
@@ -115,7 +115,7 @@ func (s *server) restoreAgents(ctx context.Context) error {
 	for _, r := range rows {
 		st := routing.AgentStatus{
 			State: routing.AgentState(r.State), Reason: r.Reason, Since: r.Since, Until: r.Until,
-			Next: routing.AgentState(r.Next), NextReason: r.NextReason,
+			Next: routing.AgentState(r.Next), NextReason: r.NextReason, Call: s.lastCallOf(ctx, r),
 		}
 		if err := s.floor.Restore(r.ID, st); err != nil && !errors.Is(err, routing.ErrUnknownAgent) {
 			s.log.Warn("an agent's state was not restored", "agent", r.ID, "err", err)

@@ -72,7 +72,7 @@ func (s *server) assembleDesk(ctx context.Context) error {
 		Desk: pagesDesk{d.book, s.db.Promises()}, Service: s.def.Load, Codes: public.NewCodes(), Signer: signer, Log: s.log,
 		Send: textsOf{s}.SendLink, Wait: s.waitToCome, Proxies: proxies,
 	}
-	told := &hooks.Hooks{Store: s.db.SMS(), Inbox: d.inbox, Secrets: secrets, Base: s.c.publicURL(), Log: s.log}
+	told := &hooks.Hooks{Store: s.db.SMS(), Inbox: d.inbox, Secrets: secrets, Base: s.c.publicURL(), Journal: s.live, Log: s.log}
 	mux := http.NewServeMux()
 	mux.Handle("/hooks/", told.Handler())
 	mux.Handle("/", pages.Handler())
@@ -194,6 +194,7 @@ func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
 	visit.Carry(w.Place, w.Reservation)
 	result := callback.Interrupted
 	s.x.PlaceCall(info, func(ctx context.Context, c call.Outgoing) {
+		s.calling(info, visit)
 		if _, err := s.runner().Run(ctx, c, s.journey.FirstRecallStep(visit), visit); err != nil {
 			s.log.Info("a call is left in place", "call", info.ID, "why", err)
 			result = ""

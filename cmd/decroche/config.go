@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -17,6 +19,7 @@ import (
 	asteriskconfig "decroche/asterisk-config"
 	"decroche/call"
 	"decroche/routing"
+	"decroche/service"
 	"decroche/sms"
 )
 
@@ -229,6 +232,25 @@ func (c *config) roster() []routing.Agent {
 		list[i] = routing.Agent{ID: a.ID, Name: a.Name, Team: a.Team, Skills: a.Skills, Languages: a.Languages}
 	}
 	return list
+}
+
+// unknownTeams are the teams whose costs the service knows, and that no agent is of: the price
+// of their hours would be that of the others, unnoticed.
+func (c *config) unknownTeams(def *service.Definition) (unknown []string) {
+	for _, team := range slices.Sorted(maps.Keys(def.Indicators.Costs.Teams)) {
+		if !slices.ContainsFunc(c.Agents, func(a agent) bool { return a.Team == team }) {
+			unknown = append(unknown, team)
+		}
+	}
+	return unknown
+}
+
+// warn tells of what is allowed, and most likely a mistake.
+func (c *config) warn(def *service.Definition, log *slog.Logger) {
+	if unknown := c.unknownTeams(def); len(unknown) > 0 {
+		log.Warn("no agent is of a team whose hours have a cost: write the team as in \"agents\", or take it out of \"indicators\"",
+			"teams", unknown, "service", c.Service, "configuration", c.file)
+	}
 }
 
 func (c *config) app() string { return "decroche-" + c.Node }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -81,6 +82,7 @@ type agentCmd struct {
 	Available   agentStateCmd `cmd:"" help:"Takes calls (*10 on the phone)."`
 	Pause       agentStateCmd `cmd:"" help:"Takes no calls for a while (*11)."`
 	WrapupDone  agentStateCmd `cmd:"" help:"Has finished what follows a call (*12)."`
+	WrapUp      wrapUpCmd     `cmd:"" help:"Say what a call was about, and whether it is resolved."`
 	SignOut     agentStateCmd `cmd:"" help:"Goes home (*13)."`
 	Credentials credsCmd      `cmd:"" help:"Where the password of the agent's phone is."`
 }
@@ -99,9 +101,9 @@ func (cmd agentListCmd) Run(e *env) error {
 		return json.NewEncoder(e.stdout).Encode(list)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "AGENT\tNAME\tSTATE\tREASON\tSINCE\tANSWERED\tMISSED\tSKILLS")
+	fmt.Fprintln(w, "AGENT\tNAME\tSTATE\tREASON\tSINCE\tANSWERED\tMISSED\tCALL\tSKILLS")
 	for _, a := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", a.ID, a.Name, a.State, a.Reason, a.Since.Local().Format("15:04:05"), a.Answered, a.Missed, skills(a.Skills))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", a.ID, a.Name, a.State, a.Reason, a.Since.Local().Format("15:04:05"), a.Answered, a.Missed, cmp.Or(a.Call, a.LastCall), skills(a.Skills))
 	}
 	return w.Flush()
 }
@@ -137,6 +139,35 @@ func (cmd agentStateCmd) Run(e *env, verb agentVerb) error {
 
 // agentVerb is the subcommand's name.
 type agentVerb string
+
+type wrapUpCmd struct {
+	Call       string `arg:"" help:"The call, as 'decroche agent list' shows it."`
+	Agent      string `help:"The agent's number; by default who talked last on the call."`
+	Reason     string `help:"The reason it turned out to have: one of the service's."`
+	Resolved   bool   `xor:"word" help:"The citizen has what they called for."`
+	Unresolved bool   `xor:"word" help:"They have not."`
+}
+
+// Run tells what the agent says of the call.
+func (cmd wrapUpCmd) Run(e *env) error {
+	body := api.WrapUp{Agent: call.AgentID(cmd.Agent), Reason: cmd.Reason}
+	if cmd.Resolved || cmd.Unresolved {
+		body.Resolved = &cmd.Resolved
+	}
+	var said api.WrapUp
+	if err := e.ask("POST", "/api/calls/"+url.PathEscape(cmd.Call)+"/wrap-up", body, &said); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "call %s, agent %s:", cmd.Call, said.Agent)
+	if said.Reason != "" {
+		fmt.Fprintf(e.stdout, " reason %s", said.Reason)
+	}
+	if said.Resolved != nil {
+		fmt.Fprintf(e.stdout, " %s", map[bool]string{true: "resolved", false: "not resolved"}[*said.Resolved])
+	}
+	fmt.Fprintln(e.stdout)
+	return nil
+}
 
 type credsCmd struct {
 	Agent string `arg:"" help:"The agent's number."`

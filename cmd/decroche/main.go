@@ -35,6 +35,7 @@ type cli struct {
 	SMS       smsCmd       `cmd:"" name:"sms" help:"Show the text messages sent and received."`
 	Links     linksCmd     `cmd:"" help:"Show and switch the links sent by SMS."`
 
+	Privacy privacyCmd `cmd:"" help:"Erase a person, export what is held of one, and see what was done."`
 	Journal journalCmd `cmd:"" help:"Print the facts of the journal."`
 	Metrics metricsCmd `cmd:"" help:"Look after the figures."`
 	Wait    waitCmd    `cmd:"" help:"Measure wait estimation on past calls."`

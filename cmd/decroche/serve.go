@@ -23,6 +23,7 @@ import (
 	"decroche/ivr"
 	"decroche/metrics"
 	"decroche/phone"
+	"decroche/privacy"
 	"decroche/routing"
 	"decroche/routing/wait"
 	"decroche/service"
@@ -71,6 +72,7 @@ type server struct {
 	board   *ivr.Board
 	live    *metrics.Live
 	ledger  *metrics.Ledger
+	office  *privacy.Office
 	figures *metrics.Figures
 	ari     *ari.Client
 	x       *phone.Exchange
@@ -79,6 +81,10 @@ type server struct {
 	states  *stateKeeper
 	http    *http.Server
 	reloads sync.Mutex
+	// began is when this controller was started; signed is the last that was heard of the one before.
+	began  time.Time
+	signed time.Time
+	sign   sync.Once
 	// silences are those made, by their seconds.
 	silences sync.Map
 	load     func() (*config, error)
@@ -86,7 +92,7 @@ type server struct {
 
 // newServer opens and checks everything; nothing is heard or answered yet.
 func newServer(e *env, c *config) (_ *server, err error) {
-	s := &server{c: c, log: slog.Default(), load: e.load}
+	s := &server{c: c, log: slog.Default(), load: e.load, began: time.Now()}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -103,6 +109,7 @@ func newServer(e *env, c *config) (_ *server, err error) {
 	if err := c.canCallBack(def); err != nil {
 		return nil, err
 	}
+	c.warn(def, s.log)
 	s.def.Store(def)
 	s.roster.Store(&c.Agents)
 	if s.lib, err = c.library(def.Languages); err != nil {
@@ -175,6 +182,8 @@ func (s *server) assemble(ctx context.Context) error {
 	s.http = s.httpServer((&api.Server{
 		Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
 		Desk: s.desk.book, Promises: s.db.Promises(), Texts: s.db.SMS(), Links: s.desk.links,
+		Privacy: s.office, Journal: s.live, Speakers: s.speakers,
+		Reasons:  func() map[string]*service.Reason { return s.def.Load().Reasons },
 		HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
 		Zone:     func() *time.Location { return s.def.Load().Location },
 		Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
@@ -212,6 +221,7 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return s.desk.dialer.Run(ctx) })
 	g.Go(func() error { return s.desk.outbox.Run(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
+	g.Go(func() error { return s.office.Run(ctx) })
 	g.Go(func() error { return s.desk.links.Run(ctx) })
 	g.Go(func() error {
 		s.board.Run(ctx, func(err error) { s.log.Warn("the board of messages is not fresh", "err", err) })
@@ -338,13 +348,10 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 		if visit.Settled = settled; step != ivr.StepQueue && step != ivr.StepTalk {
 			settled()
 		}
-		if info.Outgoing && visit.Recall != nil { // whose contact the call is, before anything else of it
-			r := visit.Recall
-			s.live.Append(call.NewEvent(info.ID, call.EventCalling, map[string]any{"promise": r.Promise, "attempt": r.Attempt, "contact": r.Contact}))
-		}
+		s.calling(info, visit)
 		s.live.Append(call.NewEvent(info.ID, call.EventResumed, map[string]any{"step": step}))
 	} else {
-		s.live.Append(call.NewEvent(info.ID, call.EventArrived, s.arrival(info)))
+		s.live.Append(call.NewEvent(info.ID, call.EventArrived, arrival(s.def.Load(), info)))
 		s.log.Info("call came in", "call", info.ID, "from", info.From, "to", info.To, "trunk", info.Trunk)
 	}
 	_, err := s.runner().Run(ctx, c, step, visit)
@@ -356,20 +363,6 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 	default:
 		s.journey.LeftWaiting(context.WithoutCancel(ctx), info, visit, context.Cause(ctx))
 	}
-}
-
-// arrival is what is known of a call when it comes in.
-func (s *server) arrival(info call.Info) map[string]any {
-	facts := map[string]any{
-		"from": string(info.From), "to": string(info.To), "trunk": info.Trunk,
-		"withheld": info.From == call.Withheld, "held_by_dialplan_ms": info.HeldByDialplan.Milliseconds(),
-	}
-	def := s.def.Load()
-	if number, ok := def.NumberFor(info.To); ok {
-		facts["service"], facts["public"] = def.ID, cmp.Or(number.Public, "general")
-		facts["open"] = def.OpeningFor(number, info.Arrived).Open
-	}
-	return facts
 }
 
 // turn orders the calls to take up after a restart: conversations first, so that their
@@ -410,7 +403,7 @@ func (s *server) gone(ctx context.Context, cp call.Checkpoint, why error) {
 	if !errors.Is(why, call.ErrTechnical) {
 		end.Reason = call.ReasonControllerDown
 	}
-	s.live.Append(call.NewEvent(cp.Call, call.EventEnded, end))
+	s.tellEnd(ctx, cp, visit, end)
 	if err := s.db.Checkpoints().Delete(ctx, cp.Call); err != nil {
 		s.log.Warn("could not forget the checkpoint of a call that is over", "call", cp.Call, "err", err)
 	}
@@ -451,6 +444,7 @@ func (s *server) reload(ctx context.Context) (string, error) {
 			}
 		}
 	}
+	c.warn(def, s.log)
 	s.setDefaults(def)
 	s.def.Store(def)
 	s.floor.SetQueues(def.Queues)

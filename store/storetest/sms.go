@@ -201,9 +201,25 @@ func leaseEnds(t *testing.T, e Engine) {
 func reports(t *testing.T, e Engine) {
 	ctx := t.Context()
 	db := Open(t, e.URL(t))
+	changes := 0
 	report := func(id string, s sms.State, why string, after time.Duration) bool {
 		t.Helper()
-		return get(db.SMS().Report(ctx, "twilio", id, s, why, noon.Add(after)))(t)
+		m, changed, err := db.SMS().Report(ctx, "twilio", id, s, why, noon.Add(after))
+		must(t, err)
+		if changed {
+			changes++
+		}
+		if m.ID != 0 && (m.ProviderID != id || changed && m.State != s) {
+			t.Errorf("the report of %s gives %+v", id, m)
+		}
+		return m.ID != 0
+	}
+	changed := func(want int) {
+		t.Helper()
+		if changes != want {
+			t.Errorf("%d reports changed a message, want %d", changes, want)
+		}
+		changes = 0
 	}
 	is := func(key string, s sms.State, why string, done time.Duration) {
 		t.Helper()
@@ -224,6 +240,7 @@ func reports(t *testing.T, e Engine) {
 	report("SMa", sms.Sent, "", 9*time.Minute)
 	report("SMa", sms.Failed, "30003", 9*time.Minute)
 	is("a", sms.Delivered, "", 2*time.Minute)
+	changed(1)
 
 	sentAs(t, db, "b", "SMb")
 	report("SMb", sms.Failed, "30003 unreachable", 3*time.Minute)
@@ -232,12 +249,13 @@ func reports(t *testing.T, e Engine) {
 	is("b", sms.Failed, "30003 unreachable", 3*time.Minute)
 	report("SMb", sms.Delivered, "", 6*time.Minute)
 	is("b", sms.Delivered, "", 6*time.Minute)
+	changed(2)
 
 	if report("SMunknown", sms.Delivered, "", 0) || report("", sms.Delivered, "", 0) {
 		t.Error("a message that is nobody's is found")
 	}
-	if get(db.SMS().Report(ctx, "ovh", "SMb", sms.Failed, "", noon))(t) {
-		t.Error("another provider's message is found")
+	if m, changed, err := db.SMS().Report(ctx, "ovh", "SMb", sms.Failed, "", noon); m.ID != 0 || changed || err != nil {
+		t.Errorf("another provider's message is found: %+v, %v", m, err)
 	}
 	// The report comes before the answer of the provider is saved.
 	if report("SMc", sms.Delivered, "", 7*time.Minute) || report("SMc", sms.Failed, "late", 8*time.Minute) {

@@ -23,6 +23,7 @@ import (
 	"decroche/call"
 	"decroche/ivr"
 	"decroche/routing"
+	"decroche/service"
 )
 
 // Messages keeps incident messages.
@@ -40,6 +41,13 @@ type Server struct {
 	Promises Promises
 	Texts    Texts
 	Links    Links
+	Privacy  Privacy
+	// Journal takes what agents say of their calls.
+	Journal call.Journal
+	// Speakers are the agents who have talked on a call, in the order in which they did.
+	Speakers func(ctx context.Context, id call.ID) ([]call.AgentID, error)
+	// Reasons are those of the service in force.
+	Reasons func() map[string]*service.Reason
 	// Rehearse makes the message's sounds before it is public: what cannot be said is told to
 	// who wrote it, and no caller waits for a rendering.
 	Rehearse func(ctx context.Context, m ivr.Message) error
@@ -66,7 +74,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.Metrics)
 	mux.HandleFunc("GET /api/agents", s.private(s.agents))
+	mux.HandleFunc("GET /api/agents/{id}", s.private(s.agent))
 	mux.HandleFunc("POST /api/agents/{id}/state", s.private(s.setAgent))
+	mux.HandleFunc("POST /api/calls/{id}/wrap-up", s.private(s.wrapUp))
 	mux.HandleFunc("GET /api/queues", s.private(s.queues))
 	mux.HandleFunc("GET /api/messages", s.private(s.messages))
 	mux.HandleFunc("POST /api/messages", s.private(s.publish))
@@ -81,6 +91,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/sms/inbox", s.private(s.inbox))
 	mux.HandleFunc("GET /api/links", s.private(s.links))
 	mux.HandleFunc("POST /api/links/{id}", s.private(s.setLink))
+	mux.HandleFunc("POST /api/privacy/erase", s.private(s.erase))
+	mux.HandleFunc("POST /api/privacy/export", s.private(s.export))
+	mux.HandleFunc("GET /api/privacy/log", s.private(s.receipts))
 	mux.HandleFunc("POST /api/reload", s.private(s.reload))
 	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
 }
@@ -155,6 +168,15 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) agents(*http.Request) (any, error) { return s.Floor.Agents(), nil }
 func (s *Server) queues(*http.Request) (any, error) { return s.Floor.Queues(), nil }
+
+func (s *Server) agent(r *http.Request) (any, error) {
+	id := r.PathValue("id")
+	a, ok := s.Floor.Agent(call.AgentID(id))
+	if !ok {
+		return nil, &fault{http.StatusNotFound, fmt.Errorf("there is no agent %q", id)}
+	}
+	return a, nil
+}
 
 // AgentState is the body of a change of an agent's state: available, paused, signed_out or wrap_up_done.
 type AgentState struct {

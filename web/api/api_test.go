@@ -136,7 +136,7 @@ func later(d time.Duration) string { return time.Now().Add(d).Format(time.RFC333
 func TestEverythingBelowAPIWantsTheToken(t *testing.T) {
 	g := newRig(t)
 	for _, route := range []string{
-		"GET /api/agents", "POST /api/agents/2001/state", "GET /api/queues", "GET /api/messages",
+		"GET /api/agents", "GET /api/agents/2001", "POST /api/agents/2001/state", "POST /api/calls/c1/wrap-up", "GET /api/queues", "GET /api/messages",
 		"POST /api/messages", "POST /api/messages/1/stop", "POST /api/reload", "GET /api/callbacks", "POST /api/callbacks",
 		"GET /api/callbacks/X", "POST /api/callbacks/X/move", "POST /api/callbacks/X/cancel", "GET /api/slots",
 		"GET /api/sms", "GET /api/sms/inbox", "GET /api/links", "POST /api/links/site",

@@ -38,7 +38,7 @@ import (
 
 // Reports saves what became of a message; it is a part of sms.Store.
 type Reports interface {
-	Report(ctx context.Context, provider, providerID string, s sms.State, why string, at time.Time) (found bool, err error)
+	Report(ctx context.Context, provider, providerID string, s sms.State, why string, at time.Time) (m sms.Message, changed bool, err error)
 }
 
 // Inbox takes what citizens write; it is *sms.Inbox.
@@ -54,6 +54,9 @@ type Hooks struct {
 	// signs, whatever a proxy makes of it.
 	Base string
 	Secrets
+	// Journal is told once of each message that was delivered, or that was sent and did not
+	// arrive; nil: nothing is journaled.
+	Journal call.Journal
 	// Now is the time; time.Now when it is nil.
 	Now func() time.Time
 	Log *slog.Logger
@@ -195,7 +198,10 @@ func (h *Hooks) report(ctx context.Context, provider, id string, s sms.State, wh
 	if id == "" || len(id) > 200 {
 		return &refusal{http.StatusBadRequest, "the message's id is missing"}
 	}
-	_, err := h.Store.Report(ctx, provider, id, s, why, h.Now())
+	m, changed, err := h.Store.Report(ctx, provider, id, s, why, h.Now())
+	if e, ok := sms.Reported(m); ok && changed && h.Journal != nil {
+		h.Journal.Append(e)
+	}
 	return err
 }
 

@@ -46,20 +46,24 @@ type ledger struct {
 	in     []sms.Incoming
 	asked  int
 	fail   error
+	facts  []call.Event
 	log    bytes.Buffer
 }
 
-func (l *ledger) Report(_ context.Context, provider, id string, s sms.State, why string, _ time.Time) (bool, error) {
+func (l *ledger) Report(_ context.Context, provider, id string, s sms.State, why string, _ time.Time) (sms.Message, bool, error) {
 	if l.asked++; l.fail != nil {
-		return false, l.fail
+		return sms.Message{}, false, l.fail
 	}
-	key := provider + " " + id
-	if _, known := l.states[key]; !known {
-		return false, nil
+	key, now := provider+" "+id, strings.TrimSpace(string(s)+" "+why)
+	before, known := l.states[key]
+	if !known {
+		return sms.Message{}, false, nil
 	}
-	l.states[key] = strings.TrimSpace(string(s) + " " + why)
-	return true, nil
+	l.states[key] = now
+	return sms.Message{ID: 1, Purpose: sms.Link, Promise: "K3", Contact: "call-1", State: s}, now != before, nil
 }
+
+func (l *ledger) Append(e call.Event) { l.facts = append(l.facts, e) }
 
 func (l *ledger) Receive(_ context.Context, in sms.Incoming) error {
 	if l.fail != nil {
@@ -72,7 +76,7 @@ func (l *ledger) Receive(_ context.Context, in sms.Incoming) error {
 func newHooks() (*ledger, http.Handler) {
 	l := &ledger{states: map[string]string{"twilio SM1": "sent", "ovh 17": "sent", "http x-1": "sent"}}
 	h := &Hooks{
-		Store: l, Inbox: l, Base: base + "/", Now: func() time.Time { return nine }, Log: slog.New(slog.NewTextHandler(&l.log, nil)),
+		Store: l, Inbox: l, Journal: l, Base: base + "/", Now: func() time.Time { return nine }, Log: slog.New(slog.NewTextHandler(&l.log, nil)),
 		Secrets: Secrets{TwilioToken: token, TwilioAccount: account, OVHToken: path, HTTPSecret: secret},
 	}
 	return l, h.Handler()
@@ -450,4 +454,38 @@ func FuzzUnprovedCallsChangeNothing(f *testing.F) {
 			t.Errorf("%d reports, %d received", l.asked, len(l.in))
 		}
 	})
+}
+
+func TestTheJournalIsToldOnceOfEachFateThatTheProviderReports(t *testing.T) {
+	l, h := newHooks()
+	status := func(id, state, code string) {
+		t.Helper()
+		fields := url.Values{"MessageSid": {id}, "MessageStatus": {state}}
+		if code != "" {
+			fields.Set("ErrorCode", code)
+		}
+		if got, body := knock(h, byTwilio("status", fields)); got >= 300 {
+			t.Fatalf("%s %s: %d %s", id, state, got, body)
+		}
+	}
+	status("SM1", "sent", "") // what our outbox has told already
+	status("SM1", "undelivered", "30003")
+	status("SM1", "undelivered", "30003")
+	status("SM1", "delivered", "")
+	status("SM1", "delivered", "")
+	status("SM9", "delivered", "") // nobody's
+	var told []string
+	for _, e := range l.facts {
+		if e.Kind != call.EventSMS || e.Call != "call-1" {
+			t.Errorf("the journal has %s of %q", e.Kind, e.Call)
+		}
+		told = append(told, string(e.Data))
+	}
+	want := []string{
+		`{"purpose":"link","state":"undelivered","promise":"K3"}`,
+		`{"purpose":"link","state":"delivered","promise":"K3"}`,
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("the journal is told %q, want %q", told, want)
+	}
 }
