@@ -149,9 +149,9 @@ func TestALinkIsSentAtTheCallersKeyAndNoneWhileItsSiteIsDown(t *testing.T) {
 	if n := r.Metric(`decroche_link_down{link="aide"}`); n != 1 {
 		t.Errorf("the metric says %v", n)
 	}
-	works.Store(true)
 	down := listens(r, fourth, "4")
 	down.HangsUp()
+	works.Store(true) // not before: the next check would find it
 	if n := times(r, down, sentence(t, "link.down", "label", "le site de l'aide")); n != 1 || count(down, "fr/link.offer") != 0 {
 		t.Errorf("it is said %d times that the site is down: %v", n, down.Heard())
 	}
