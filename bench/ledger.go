@@ -183,14 +183,21 @@ func (r *results) year(ctx context.Context, engine string, contacts int) (year, 
 // ingest hands the year to the journal, as fast as it takes it, while the ledger folds.
 func (y *year) ingest(ctx context.Context, db *store.DB, l *metrics.Ledger, told metricstest.Year) error {
 	more, folded := make(chan struct{}, 1), make(chan error, 1)
+	fold := func() error {
+		if err := l.Advance(ctx); err != nil {
+			return err
+		}
+		_, err := db.Journal().Seal(ctx)
+		return err
+	}
 	go func() {
 		for range more {
-			if err := l.Advance(ctx); err != nil {
+			if err := fold(); err != nil {
 				folded <- err
 				return
 			}
 		}
-		folded <- l.Advance(ctx)
+		folded <- fold()
 	}()
 	begun := time.Now()
 	for e := range told.Events() {

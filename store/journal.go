@@ -29,7 +29,8 @@ type Journal struct {
 	log   *slog.Logger
 	base  context.Context // for the writer goroutine: never cancelled
 	bound int
-	key   []byte // of pseudonyms
+	tool  bool
+	keys  *keys // of pseudonyms
 
 	mu      sync.Mutex
 	in      []numbered
@@ -69,9 +70,9 @@ type JournalStats struct {
 	InFile    int    // waiting in the spill file
 }
 
-func newJournal(base context.Context, eng *engine, opts Options, key []byte) (*Journal, error) {
+func newJournal(base context.Context, eng *engine, opts Options, keys *keys) (*Journal, error) {
 	j := &Journal{
-		eng: eng, log: opts.Log, base: base, bound: opts.JournalMemory, key: key,
+		eng: eng, log: opts.Log, base: base, bound: opts.JournalMemory, keys: keys, tool: opts.Tool,
 		writer: rand.Text(), pace: newPacer(), done: make(chan struct{}),
 	}
 	sp, err := openSpill(opts.DataDir, !opts.Tool, opts.Log)
@@ -167,6 +168,9 @@ func (j *Journal) take() int64 {
 	in, seq := j.in, j.seq
 	j.in = nil
 	j.mu.Unlock()
+	if !j.tool {
+		j.keys.turn(time.Now())
+	}
 	malformed := uint64(0)
 	for _, n := range in {
 		rec, ok := j.prepare(n)
@@ -259,7 +263,7 @@ func (j *Journal) writeGroup(group []record, deadline time.Time) error {
 	defer cancel()
 	_, was := j.health.state()
 	j.health.begin()
-	err := writeRecords(ctx, j.eng, group)
+	err := j.writeRecords(ctx, group)
 	j.health.end(asFault(j.eng, err))
 	if err == nil {
 		return nil

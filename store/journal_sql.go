@@ -2,16 +2,11 @@ package store
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,15 +40,16 @@ func (j *Journal) prepare(n numbered) (record, bool) {
 		data, _ = json.Marshal(map[string]string{"malformed": string(data)}) // strings always encode
 	}
 	if n.ev.Kind == call.EventArrived {
-		data = pseudonymise(data, j.key)
+		data = pseudonymise(data, j.keys, n.ev.At)
 	}
 	rec.Data = json.RawMessage(clean(string(data)))
 	return rec, valid
 }
 
 // pseudonymise masks "from" and adds "caller", a keyed pseudonym, so that repeated calls can
-// be counted without the number. Withheld numbers get none.
-func pseudonymise(data json.RawMessage, key []byte) json.RawMessage {
+// be counted without the number; "caller_was" is what it was under the key before, where that
+// is still needed. Withheld numbers get none.
+func pseudonymise(data json.RawMessage, keys *keys, at time.Time) json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil {
 		return json.RawMessage(`{"malformed":"arrived without an object"}`) // it might hold a number
@@ -69,7 +65,11 @@ func pseudonymise(data json.RawMessage, key []byte) json.RawMessage {
 		set := func(k, v string) { fields[k], _ = json.Marshal(v) } // strings always encode
 		set("from", from.Masked())
 		if from != call.Withheld {
-			set("caller", Pseudonym(key, from))
+			now, was := keys.at(at)
+			set("caller", Pseudonym(now, from))
+			if was != nil {
+				set("caller_was", Pseudonym(was, from))
+			}
 		}
 	}
 	out, err := json.Marshal(fields)
@@ -79,45 +79,14 @@ func pseudonymise(data json.RawMessage, key []byte) json.RawMessage {
 	return out
 }
 
-// Pseudonym is the keyed pseudonym of a number: 32 hexadecimal digits.
-func Pseudonym(key []byte, n call.Number) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(n))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
-}
-
-// pseudonymKey returns the key of the options, or that of the data folder, made at first use.
-func pseudonymKey(opts Options) ([]byte, error) {
-	if len(opts.PseudonymKey) > 0 {
-		return opts.PseudonymKey, nil
-	}
-	path := filepath.Join(opts.DataDir, "pseudonym.key")
-	fresh := make([]byte, 32)
-	rand.Read(fresh)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		_, werr := f.WriteString(hex.EncodeToString(fresh) + "\n")
-		if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
-			return nil, errors.Join(fmt.Errorf("write the key of the pseudonyms: %w", err), os.Remove(path))
-		}
-		return fresh, nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the key of the pseudonyms: %w", err)
-	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("the key of the pseudonyms, %s, is damaged: put it back from a backup, or remove it (callers then get new pseudonyms)", path)
-	}
-	return key, nil
-}
-
 // writeRecords commits the records. The last number of each writer is committed with them, so
 // records already there (the answer to a commit was lost, a spill file is read twice) are
 // left out. The records of one writer come in the order of their numbers.
-func writeRecords(ctx context.Context, e *engine, recs []record) error {
-	return e.write(ctx, ordinary, func(tx *sql.Tx) error {
+func (j *Journal) writeRecords(ctx context.Context, recs []record) error {
+	return j.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
+		if err := j.alone(ctx, tx); err != nil {
+			return err
+		}
 		args := make([]any, 0, 4*len(recs))
 		for start := 0; start < len(recs); {
 			end := start + 1
@@ -146,7 +115,7 @@ func writeRecords(ctx context.Context, e *engine, recs []record) error {
 			}
 			start = end
 		}
-		return e.execRows(ctx, tx, `INSERT INTO journal (at, call_id, kind, data)`, 4, ``, args)
+		return j.eng.execRows(ctx, tx, `INSERT INTO journal (at, call_id, kind, data)`, 4, ``, args)
 	})
 }
 
@@ -170,19 +139,10 @@ const readPage = 1000
 
 // Read calls fn for the chosen entries in the order of their ids, until fn returns an error,
 // which Read returns. Events appended a moment ago may be missing: Flush first if they matter.
+// An entry's data may be kept, and not changed.
 func (j *Journal) Read(ctx context.Context, f Filter, fn func(Entry) error) error {
-	where, args := f.where()
-	after, left := f.After, f.Limit
-	for {
-		n := readPage
-		if f.Limit > 0 {
-			n = min(n, left)
-		}
-		if n == 0 {
-			return nil
-		}
-		query := `SELECT id, at, call_id, kind, data FROM journal WHERE id > $1` + where + ` ORDER BY id LIMIT ` + strconv.Itoa(n)
-		page, err := rowsOf(ctx, j.eng.reader, scanEntry, query, append([]any{after}, args...)...)
+	for after, left := f.After, f.Limit; ; {
+		page, last, err := j.page(ctx, f, after, left)
 		if err != nil {
 			return fmt.Errorf("read the journal: %w", j.eng.explain(err))
 		}
@@ -191,11 +151,61 @@ func (j *Journal) Read(ctx context.Context, f Filter, fn func(Entry) error) erro
 				return err
 			}
 		}
-		if len(page) < n {
+		left -= len(page)
+		if last == 0 || f.Limit > 0 && left == 0 {
 			return nil
 		}
-		after, left = page[len(page)-1].ID, left-len(page)
+		after = last
 	}
+}
+
+// page gives the next entries, and the id to go on after, 0 at the end. The facts that follow
+// are in a block, or else in the table, unless they were packed between the two looks.
+func (j *Journal) page(ctx context.Context, f Filter, after int64, left int) ([]Entry, int64, error) {
+	n := readPage
+	if f.Limit > 0 {
+		n = min(n, left)
+	}
+	b, err := j.nextBlock(ctx, f, after)
+	if err == nil && b == nil {
+		var page []Entry
+		where, args := f.where()
+		query := `SELECT id, at, call_id, kind, data FROM journal WHERE id > $1` + where + ` ORDER BY id LIMIT ` + strconv.Itoa(n)
+		page, err = rowsOf(ctx, j.eng.reader, scanEntry, query, append([]any{after}, args...)...)
+		if err == nil {
+			b, err = j.nextBlock(ctx, f, after)
+		}
+		if err == nil && b == nil {
+			if len(page) < n {
+				return page, 0, nil
+			}
+			return page, page[len(page)-1].ID, nil
+		}
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	facts, err := unpack(b.data)
+	if err != nil {
+		return nil, 0, err
+	}
+	chosen := facts[:0]
+	for i := range facts {
+		if e := &facts[i]; e.ID > after && f.chooses(e) {
+			chosen = append(chosen, *e)
+		}
+	}
+	if f.Limit > 0 && len(chosen) > left {
+		chosen = chosen[:left]
+	}
+	return chosen, b.last, nil
+}
+
+// chooses is what where says, for one entry.
+func (f Filter) chooses(e *Entry) bool {
+	return (f.Call == "" || e.Call == f.Call) &&
+		(f.Since.IsZero() || !e.At.Before(f.Since)) && (f.Until.IsZero() || e.At.Before(f.Until)) &&
+		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind))
 }
 
 // where writes the filter as SQL whose arguments start at $2.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -241,53 +240,55 @@ func (db *DB) Receipts(ctx context.Context, limit int) ([]privacy.Receipt, error
 
 // DropBefore implements privacy.Journal.
 func (j *Journal) DropBefore(ctx context.Context, at time.Time) (gone int64, err error) {
-	for {
+	for more := true; more; {
 		err := j.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
-			done, err := tx.ExecContext(ctx, `DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE at < $1 ORDER BY at LIMIT 5000)`, millis(at))
-			if err != nil {
-				return err
-			}
-			n, err := done.RowsAffected()
-			if gone += n; n == 0 && err == nil {
-				return sql.ErrNoRows
-			}
+			n, err := j.dropSome(ctx, tx, millis(at))
+			gone += n
+			more = n > 0
 			return err
 		})
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return gone, nil
-		case err != nil:
+		if err != nil {
 			return gone, fmt.Errorf("drop facts before %s: %w", at.Format(time.DateOnly), err)
 		}
 	}
+	return gone, nil
+}
+
+// dropSome drops a block's worth of facts before a moment: whole blocks, those of a block that
+// begins before it, or those in the table.
+func (j *Journal) dropSome(ctx context.Context, tx *sql.Tx, before int64) (gone int64, err error) {
+	if err := j.alone(ctx, tx); err != nil {
+		return 0, err
+	}
+	err = j.rewrite(ctx, tx, func(e *Entry) bool {
+		old := millis(e.At) < before
+		if old {
+			gone++
+		}
+		return !old
+	}, everyCall, `from_at < $1`, before)
+	if err != nil || gone > 0 {
+		return gone, err
+	}
+	done, err := tx.ExecContext(ctx, `DELETE FROM journal WHERE id IN (SELECT id FROM journal WHERE at < $1 ORDER BY at LIMIT 5000)`, before)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
 }
 
 // Pseudonyms implements privacy.Journal.
-func (j *Journal) Pseudonyms(n call.Number) []string { return []string{Pseudonym(j.key, n)} }
+func (j *Journal) Pseudonyms(n call.Number) []string { return j.keys.all(n, time.Now()) }
 
 // Rename implements privacy.Journal.
 func (j *Journal) Rename(ctx context.Context, calls []call.ID, name string) error {
 	err := j.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
+		if err := j.alone(ctx, tx); err != nil {
+			return err
+		}
 		for _, id := range calls {
-			found, err := rowsOf(ctx, tx, scanEntry, `SELECT id, at, call_id, kind, data FROM journal WHERE call_id = $1 AND kind = $2`, string(id), string(call.EventArrived))
-			if err != nil {
+			if err := j.rename(ctx, tx, id, name); err != nil {
 				return err
-			}
-			for _, e := range found {
-				var facts map[string]any
-				if err := json.Unmarshal(e.Data, &facts); err != nil {
-					return err
-				}
-				facts["caller"] = name
-				delete(facts, "caller_was")
-				delete(facts, "from")
-				data, err := json.Marshal(facts)
-				if err != nil {
-					return err
-				}
-				if _, err := tx.ExecContext(ctx, `UPDATE journal SET data = $1 WHERE id = $2`, string(data), e.ID); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -296,4 +297,39 @@ func (j *Journal) Rename(ctx context.Context, calls []call.ID, name string) erro
 		return fmt.Errorf("rename a person in the journal: %w", err)
 	}
 	return nil
+}
+
+func (j *Journal) rename(ctx context.Context, tx *sql.Tx, id call.ID, name string) error {
+	found, err := rowsOf(ctx, tx, scanEntry, `SELECT id, at, call_id, kind, data FROM journal WHERE call_id = $1 AND kind = $2`, string(id), string(call.EventArrived))
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		if _, err := tx.ExecContext(ctx, `UPDATE journal SET data = $1 WHERE id = $2`, string(renamed(e.Data, name)), e.ID); err != nil {
+			return err
+		}
+	}
+	hash := callHash(id)
+	return j.rewrite(ctx, tx, func(e *Entry) bool {
+		if e.Call == id && e.Kind == call.EventArrived {
+			e.Data = renamed(e.Data, name)
+		}
+		return true
+	}, func(calls []byte) bool { return hasCall(calls, hash) }, `events > 0`)
+}
+
+// renamed is an arrival under another name, without what was left of the number.
+func renamed(data json.RawMessage, name string) json.RawMessage {
+	var facts map[string]json.RawMessage
+	if json.Unmarshal(data, &facts) != nil {
+		return json.RawMessage("{}") // whatever it holds
+	}
+	delete(facts, "caller_was")
+	delete(facts, "from")
+	facts["caller"], _ = json.Marshal(name) // strings always encode
+	out, err := json.Marshal(facts)
+	if err != nil {
+		return json.RawMessage("{}")
+	}
+	return out
 }

@@ -51,8 +51,9 @@ type Options struct {
 	// of the controller alone and does not probe.
 	Tool bool
 
-	// PseudonymKey keys the pseudonyms of callers in the journal. By default it is kept in
-	// pseudonym.key of the data folder; nodes that share a database must share a key.
+	// PseudonymKey keys the pseudonyms of callers in the journal, in this period of 30 days. By
+	// default it is kept in pseudonym.key of the data folder, and turned. Nodes that share a
+	// database must once be given the same file.
 	PseudonymKey []byte
 
 	JournalMemory int           // events kept in memory before the file is used; default 200,000
@@ -96,12 +97,12 @@ func (db *DB) start(ctx context.Context) error {
 	if err := db.eng.migrate(ctx); err != nil {
 		return err
 	}
-	key, err := pseudonymKey(db.opts)
+	keys, err := openKeys(db.opts)
 	if err != nil {
 		return err
 	}
 	base := context.WithoutCancel(ctx)
-	j, err := newJournal(base, db.eng, db.opts, key)
+	j, err := newJournal(base, db.eng, db.opts, keys)
 	if err != nil {
 		return err
 	}

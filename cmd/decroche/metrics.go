@@ -106,6 +106,22 @@ func (s *server) assembleFigures() {
 	s.figures = &metrics.Figures{Store: s.db.Ledger(), Settings: settings, Now: time.Now}
 }
 
+// packs keeps the journal small until ctx ends.
+func (s *server) packs(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		if _, err := s.db.Journal().Seal(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("the journal takes more room than it should, trying again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
 // today gives the taux de décroché of the day, agent and global, as far as there is one.
 func (s *server) today(emit func(float64, ...string)) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

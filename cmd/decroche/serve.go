@@ -222,6 +222,7 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return s.desk.outbox.Run(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.office.Run(ctx) })
+	g.Go(func() error { return s.packs(ctx) })
 	g.Go(func() error { return s.desk.links.Run(ctx) })
 	g.Go(func() error {
 		s.board.Run(ctx, func(err error) { s.log.Warn("the board of messages is not fresh", "err", err) })
