@@ -38,10 +38,15 @@ type Ledger struct {
 const (
 	// memory is how long contacts stay in memory: the longest window of réitération and a day.
 	memory = Week + Day
+	// memoryAnew is how long while everything is made anew: so long that what comes late, as a
+	// reason told days after the call, is hardly ever looked up in tables that are being filled.
+	memoryAnew = 2*Week + 2*Day
 	// batchFacts bounds the facts of a commit.
 	batchFacts = 20_000
-	pageFacts  = 512
-	lookEvery  = time.Second
+	// pageFacts are read at a time, and ahead pages are when they are folded.
+	pageFacts = 512
+	ahead     = 32
+	lookEvery = time.Second
 )
 
 // Run derives until ctx ends. It rebuilds first when the settings are no longer those the
@@ -111,12 +116,12 @@ func (l *Ledger) advance(ctx context.Context) error {
 // fold reads on from where the book stands, and commits after each batch. The journal is
 // read and understood by a goroutine that is a few pages ahead.
 func (l *Ledger) fold(ctx context.Context, b *book, commit func(context.Context) error) error {
-	ahead, stop := context.WithCancel(ctx)
-	pages, used := make(chan []Fact, 3), make(chan []Fact, 5)
+	reading, stop := context.WithCancel(ctx)
+	pages, used := make(chan []Fact, ahead), make(chan []Fact, ahead+2)
 	var g errgroup.Group
 	g.Go(func() error {
 		defer close(pages)
-		return l.read(ahead, b.upto, pages, used)
+		return l.read(reading, b.upto, pages, used)
 	})
 	n, err := 0, error(nil)
 	for page := range pages {
@@ -683,9 +688,6 @@ func (b *book) settle(ctx context.Context) error {
 // flush writes the contacts that arrived before and changed, with what they count, and lets
 // go of those that are old and over. What is not all is written while reading goes on.
 func (b *book) flush(ctx context.Context, before Moment) error {
-	if err := b.await(); err != nil {
-		return err
-	}
 	batch := Batch{Side: b.side, From: b.from, Upto: b.upto, Links: b.newLinks}
 	var ready []*entryOf
 	for e := range b.dirty {
@@ -705,6 +707,9 @@ func (b *book) flush(ctx context.Context, before Moment) error {
 		b.spoil(k, &batch)
 	}
 	batch.State = b.standing().State
+	if err := b.await(); err != nil {
+		return err
+	}
 	if len(batch.Contacts)+len(batch.Rows)+len(batch.Links) > 0 || b.upto > b.from {
 		b.sent = make(chan error, 1)
 		go func(sent chan<- error) { sent <- b.store.Commit(ctx, batch) }(b.sent)
@@ -804,7 +809,11 @@ func (b *book) letGo() {
 	if len(b.byID) < b.left+b.left/4+5000 {
 		return
 	}
-	limit := b.frontier - Moment(memory.Milliseconds())
+	keep := memory
+	if b.fresh {
+		keep = memoryAnew
+	}
+	limit := b.frontier - Moment(keep.Milliseconds())
 	for _, e := range b.byID {
 		if e.Arrived < limit && !b.dirty[e] && !e.waits() {
 			b.forget(e)

@@ -136,6 +136,9 @@ func (e *engine) execRows(ctx context.Context, tx *sql.Tx, head string, columns 
 	// In statements of few distinct sizes, and understood once. The placeholders have no
 	// numbers: SQLite looks a numbered one up in the list of them all, each time.
 	row := " (?" + strings.Repeat(",?", columns-1) + ")"
+	// What fails is rolled back whole by whoever asked; SQLite need not be able to undo one
+	// statement of it, and is spared writing down how.
+	head = strings.Replace(head, "INSERT INTO", "INSERT OR ROLLBACK INTO", 1)
 	for _, size := range []int{128, 16, 1} {
 		n := size * columns
 		if len(args) < n {

@@ -57,7 +57,7 @@ func openSQLite(ctx context.Context, path string, opts *Options) (*engine, error
 		err = errors.Join(err, oerr)
 		return db
 	}
-	e.writer = open(url.Values{"_txlock": {"immediate"}})
+	e.writer = open(url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_size_limit(67108864)", "cache_size(-65536)", "wal_autocheckpoint(8000)"}})
 	e.reader = open(url.Values{"_query_only": {"1"}})
 	if err != nil {
 		return nil, err
