@@ -12,41 +12,44 @@ import (
 
 // Unname makes a person's contacts theirs no more: their pseudonyms give way to a name drawn
 // at random, which no number leads to. It is the same for all of them, so that what repeats
-// still does, and every figure stays what it was. It returns the calls concerned and the new name.
-func (l *Ledger) Unname(ctx context.Context, pseudonyms []string) (calls []call.ID, name string, err error) {
+// still does, and every figure stays what it was. Source is told first which calls get which
+// name, to do the same in the journal: while contacts keep their pseudonyms, whoever was killed
+// in between finds them again. It returns how many contacts there were.
+func (l *Ledger) Unname(ctx context.Context, pseudonyms []string, source func(calls []call.ID, name string) error) (int, error) {
 	if err := l.Advance(ctx); err != nil {
-		return nil, "", err
+		return 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.book
 	kept, err := b.store.Person(ctx, b.side, pseudonyms, 0, never)
-	if err != nil {
-		return nil, "", err
+	if err != nil || len(kept) == 0 {
+		return 0, err
 	}
-	name = "erased-" + strings.ToLower(rand.Text())
+	name := "erased-" + strings.ToLower(rand.Text())
+	var calls []call.ID
 	batch := Batch{Side: b.side, From: b.from, Upto: b.from, State: b.standing().State}
 	for _, k := range kept {
 		c, err := k.Contact()
 		if err != nil {
-			return nil, "", err
+			return 0, err
 		}
 		c.Caller, c.Was = name, ""
 		facts, err := c.Facts()
 		if err != nil {
-			return nil, "", err
+			return 0, err
 		}
 		batch.Contacts = append(batch.Contacts, Kept{ID: k.ID, Call: c.ID, Caller: name, Facts: facts})
-		calls = append(calls, c.ID)
+		calls = append(calls, c.calls()...)
 	}
-	if len(batch.Contacts) == 0 {
-		return nil, name, nil
-	}
-	if err := b.store.Commit(ctx, batch); err != nil {
-		return nil, "", fmt.Errorf("erase a person from the figures: %w", err)
+	if err := source(calls, name); err != nil {
+		return 0, err
 	}
 	l.book = nil // what is in memory still has the old names
-	return calls, name, nil
+	if err := b.store.Commit(ctx, batch); err != nil {
+		return 0, fmt.Errorf("erase a person from the figures: %w", err)
+	}
+	return len(kept), nil
 }
 
 // Of lists a person's contacts by their pseudonyms, by arrival.

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -391,9 +392,15 @@ func TestAnErasedPersonKeepsTheFiguresAndLosesTheName(t *testing.T) {
 		d.arrives("caller", "person-1", "caller_was", "person-0").reason("a").queues("accueil").connects("2001").talks("2001", time.Minute, 0).after(time.Hour)
 	}
 	before := d.cell(Whole, "")
-	calls, name, err := d.ledger.Unname(t.Context(), []string{"person-1"})
-	if err != nil || len(calls) != 3 || name == "" {
-		t.Fatalf("%q were renamed %q (%v)", calls, name, err)
+	full := errors.New("the disk is full")
+	if _, err := d.ledger.Unname(t.Context(), []string{"person-1"}, func([]call.ID, string) error { return full }); !errors.Is(err, full) {
+		t.Errorf("a journal that keeps the name: %v", err)
+	}
+	var calls []call.ID
+	name := ""
+	n, err := d.ledger.Unname(t.Context(), []string{"person-1"}, func(c []call.ID, as string) error { calls, name = c, as; return nil })
+	if err != nil || n != 3 || len(calls) != 3 || name == "" {
+		t.Fatalf("%d contacts, %q, were renamed %q (%v)", n, calls, name, err)
 	}
 	if known, err := d.ledger.Of(t.Context(), []string{"person-1", "person-0"}); err != nil || len(known) != 0 {
 		t.Errorf("%d contacts are still known by their pseudonyms (%v)", len(known), err)

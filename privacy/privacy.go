@@ -89,17 +89,14 @@ func (o *Office) Erase(ctx context.Context, n call.Number, by string) (Receipt, 
 		return Receipt{}, err
 	}
 	counts := Counted{}
-	calls, name, err := o.Ledger.Unname(ctx, o.Journal.Pseudonyms(n))
+	contacts, err := o.Ledger.Unname(ctx, o.Journal.Pseudonyms(n), func(calls []call.ID, name string) error {
+		return o.Journal.Rename(ctx, calls, name)
+	})
 	if err != nil {
 		return Receipt{}, err
 	}
-	// Contacts first: were we killed in between, their new name would still be in the figures
-	// alone, and a second request finds the journal by the same calls.
-	if err := o.Journal.Rename(ctx, calls, name); err != nil {
-		return Receipt{}, err
-	}
-	if len(calls) > 0 {
-		counts[Contacts] = int64(len(calls))
+	if contacts > 0 {
+		counts[Contacts] = int64(contacts)
 	}
 	return o.Store.Erase(ctx, n, by, counts)
 }
