@@ -268,6 +268,7 @@ type book struct {
 	// sent is the commit under way, while fresh; left and unsettled are how many contacts were
 	// in memory, and dirty, when last looked through.
 	sent            chan error
+	leaving         []*entryOf // what it writes
 	left, unsettled int
 }
 
@@ -276,6 +277,8 @@ type entryOf struct {
 	Contact
 	id   int64
 	kept []byte // as the store has it; nil when it does not
+	// leaving says that it is being written: neither it nor kept may be touched. See book.touch.
+	leaving bool
 }
 
 // state is what the ledger keeps beside contacts and rows.
@@ -400,8 +403,10 @@ func (f *Fact) subject() call.ID {
 
 func (b *book) fold(ctx context.Context, e *entryOf, f *Fact) error {
 	before, reason := e.Ended, e.Reason
+	if err := b.touch(e); err != nil {
+		return err
+	}
 	e.apply(f)
-	b.dirty[e] = true
 	if e.Ended != before || e.Ended != 0 && e.Reason != reason {
 		return b.relink(ctx, e)
 	}
@@ -664,8 +669,10 @@ func (b *book) relink(ctx context.Context, e *entryOf) error {
 			next = 0
 		}
 		if next != x.Next {
+			if err := b.touch(x); err != nil {
+				return err
+			}
 			x.Next = next
-			b.dirty[x] = true
 		}
 	}
 	return nil
@@ -688,31 +695,31 @@ func (b *book) settle(ctx context.Context) error {
 // flush writes the contacts that arrived before and changed, with what they count, and lets
 // go of those that are old and over. What is not all is written while reading goes on.
 func (b *book) flush(ctx context.Context, before Moment) error {
-	batch := Batch{Side: b.side, From: b.from, Upto: b.upto, Links: b.newLinks}
-	var ready []*entryOf
-	for e := range b.dirty {
-		if e.Arrived < before {
-			ready = append(ready, e)
-			delete(b.dirty, e)
-		}
-	}
-	slices.SortFunc(ready, func(x, y *entryOf) int { return cmp.Compare(x.id, y.id) })
-	for _, e := range ready {
-		if err := b.write(e, &batch); err != nil {
-			return err
-		}
-	}
-	batch.Rows = b.takeRows(before)
-	for k := range batch.Rows {
-		b.spoil(k, &batch)
-	}
-	batch.State = b.standing().State
 	if err := b.await(); err != nil {
 		return err
 	}
-	if len(batch.Contacts)+len(batch.Rows)+len(batch.Links) > 0 || b.upto > b.from {
+	batch := Batch{Side: b.side, From: b.from, Upto: b.upto, Links: b.newLinks, Rows: b.takeRows(before)}
+	for e := range b.dirty {
+		if e.Arrived < before {
+			b.leaving = append(b.leaving, e)
+			delete(b.dirty, e)
+		}
+	}
+	for k := range batch.Rows {
+		b.spoil(k.Grain, k.Start, &batch)
+	}
+	quarters := map[Moment]bool{}
+	for _, e := range b.leaving {
+		e.leaving = true
+		quarters[quarterOf(e.Arrived)] = true
+	}
+	for start := range quarters {
+		b.spoil(Quarter, start, &batch)
+	}
+	batch.State = b.standing().State
+	if len(b.leaving)+len(batch.Rows)+len(batch.Links) > 0 || b.upto > b.from {
 		b.sent = make(chan error, 1)
-		go func(sent chan<- error) { sent <- b.store.Commit(ctx, batch) }(b.sent)
+		go func(leaving []*entryOf, sent chan<- error) { sent <- b.send(ctx, leaving, batch) }(b.leaving, b.sent)
 	}
 	b.newLinks, b.from = nil, b.upto
 	clear(b.missing)
@@ -723,6 +730,17 @@ func (b *book) flush(ctx context.Context, before Moment) error {
 	return nil
 }
 
+// send writes contacts that nobody changes meanwhile.
+func (b *book) send(ctx context.Context, leaving []*entryOf, batch Batch) error {
+	slices.SortFunc(leaving, func(x, y *entryOf) int { return cmp.Compare(x.id, y.id) })
+	for _, e := range leaving {
+		if err := b.write(e, &batch); err != nil {
+			return err
+		}
+	}
+	return b.store.Commit(ctx, batch)
+}
+
 // await waits for the commit under way, which must be there before the store is asked. A book
 // whose commit failed is of no use any more.
 func (b *book) await() error {
@@ -731,7 +749,20 @@ func (b *book) await() error {
 	}
 	err := <-b.sent
 	b.sent = nil
+	for _, e := range b.leaving {
+		e.leaving = false
+	}
+	b.leaving = b.leaving[:0]
 	return err
+}
+
+// touch marks a contact that is about to change; one that is being written is waited for.
+func (b *book) touch(e *entryOf) error {
+	b.dirty[e] = true
+	if e.leaving {
+		return b.await()
+	}
+	return nil
 }
 
 // takeRows takes out the rows that are ready to be written: while everything is made anew,
@@ -753,12 +784,12 @@ func (b *book) takeRows(before Moment) map[RowKey]Row {
 }
 
 // spoil drops the sums that a changed quarter belongs to, and notes that they are to be made.
-func (b *book) spoil(k RowKey, batch *Batch) {
-	if k.Grain != Quarter {
+func (b *book) spoil(of Grain, start Moment, batch *Batch) {
+	if of != Quarter {
 		return
 	}
 	for _, g := range []Grain{Daily, Monthly} {
-		sum := Interval{g, g.start(k.Start, b.settings.Zone)}
+		sum := Interval{g, g.start(start, b.settings.Zone)}
 		if !b.stale[sum] {
 			b.stale[sum] = true
 			if !b.fresh {
@@ -775,9 +806,9 @@ func (b *book) write(e *entryOf, batch *Batch) error {
 		if err != nil {
 			return err
 		}
-		b.count(was, -1)
+		b.count(was, -1, batch)
 	}
-	b.count(&e.Contact, 1)
+	b.count(&e.Contact, 1, batch)
 	facts, err := encodeContact(&e.Contact)
 	if err != nil {
 		return err
@@ -787,10 +818,16 @@ func (b *book) write(e *entryOf, batch *Batch) error {
 	return nil
 }
 
-func (b *book) count(c *Contact, sign int64) {
+func (b *book) count(c *Contact, sign int64, batch *Batch) {
 	start := quarterOf(c.Arrived)
 	b.settings.contribute(c, &b.work, func(ref cellRef, k *counted) {
-		b.row(RowKey{Quarter, ref.dim, start}).cell(ref.value).count(k, sign)
+		key := RowKey{Quarter, ref.dim, start}
+		r := batch.Rows[key]
+		if r == nil {
+			r = Row{}
+			batch.Rows[key] = r
+		}
+		r.cell(ref.value).count(k, sign)
 	})
 }
 

@@ -41,6 +41,14 @@ type Costs struct {
 	FullTime float64
 }
 
+// Team is the loaded cost of an hour that an agent of a team is signed in.
+func (c Costs) Team(team string) float64 {
+	if price, ok := c.Teams[team]; ok {
+		return price
+	}
+	return c.Hour
+}
+
 // InTime is the goal of a queue's décroché dans les délais.
 type InTime struct {
 	Within time.Duration // T, default 60 s
