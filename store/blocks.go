@@ -46,7 +46,23 @@ func (j *Journal) Seal(ctx context.Context) (sealed int, err error) {
 		if sealed += n; n == 0 {
 			return sealed, nil
 		}
+		if err := j.vacuum(ctx, int64(n)); err != nil {
+			return sealed, fmt.Errorf("pack the journal: %w", err)
+		}
 	}
+}
+
+// vacuumAfter packed facts PostgreSQL is told to use their room again: the table would grow by
+// all that comes in until it looks by itself.
+const vacuumAfter = 32 * blockFacts
+
+func (j *Journal) vacuum(ctx context.Context, packed int64) error {
+	if j.eng.name != "postgres" || j.unswept.Add(packed) < vacuumAfter {
+		return nil
+	}
+	j.unswept.Store(0)
+	_, err := j.eng.writer.ExecContext(ctx, `VACUUM journal`)
+	return err
 }
 
 func (j *Journal) sealOne(ctx context.Context, tx *sql.Tx) (int, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"decroche/call"
@@ -43,7 +44,8 @@ type Journal struct {
 	spill        *spill
 	losing       bool // a loss was told of
 
-	writer   string // names this process' events, see writeRecords
+	unswept  atomic.Int64 // facts packed since their room was given back
+	writer   string       // names this process' events, see writeRecords
 	pace     pacer
 	health   health
 	deadline time.Time // of the last writes, set before stop is closed
