@@ -210,8 +210,8 @@ func (c *Contact) leg(id call.ID, agent string, open bool) *Leg {
 	return nil
 }
 
-// calls are all of the contact: its own, ours, and those after a cut-off.
-func (c *Contact) calls() []call.ID {
+// Calls are all of the contact: its own, ours, and those after a cut-off.
+func (c *Contact) Calls() []call.ID {
 	ids := append([]call.ID{c.ID}, c.Over...)
 	for _, l := range c.Live {
 		if l.ID != c.ID {

@@ -540,7 +540,7 @@ func (b *book) add(ctx context.Context, c *Contact) (*entryOf, error) {
 
 func (b *book) index(e *entryOf) {
 	b.byID[e.id] = e
-	for _, id := range e.calls() {
+	for _, id := range e.Calls() {
 		b.byCall[id] = e
 	}
 	for _, p := range e.pseudonyms() {
@@ -565,7 +565,7 @@ func (b *book) remember(k Kept) (*entryOf, error) {
 // forget drops a contact from memory.
 func (b *book) forget(e *entryOf) {
 	delete(b.byID, e.id)
-	for _, id := range e.calls() {
+	for _, id := range e.Calls() {
 		delete(b.byCall, id)
 	}
 	for _, p := range e.pseudonyms() {

@@ -40,7 +40,7 @@ func (l *Ledger) Unname(ctx context.Context, pseudonyms []string, source func(ca
 			return 0, err
 		}
 		batch.Contacts = append(batch.Contacts, Kept{ID: k.ID, Call: c.ID, Caller: name, Facts: facts})
-		calls = append(calls, c.calls()...)
+		calls = append(calls, c.Calls()...)
 	}
 	if err := source(calls, name); err != nil {
 		return 0, err

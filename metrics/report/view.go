@@ -1,0 +1,205 @@
+package report
+
+import (
+	"decroche/metrics"
+	"decroche/text"
+)
+
+// view is the report as the page's template asks for it.
+type view struct {
+	*Report
+	*page
+}
+
+// T is a text of the report.
+func (v view) T(id string, pairs ...any) string { return text.Get(v.lang, "report."+id, pairs...) }
+
+func (v view) Lang() string         { return string(v.lang) }
+func (v view) Span() string         { return v.span() }
+func (v view) When() string         { return v.stamp(v.Made) }
+func (v view) Thresholds() []string { return v.thresholds() }
+func (v view) Broken() bool         { return v.By != "" || v.Step != "" }
+func (v view) Empty() bool          { return len(v.Figures) == 0 }
+func (v view) Provisional() bool    { return !v.final() }
+
+// shown is a figure with its words.
+type shown struct {
+	Figure
+	Is, Text, Count string
+}
+
+func (v view) show(f Figure) shown {
+	return shown{f, text.Get(v.lang, "indicator."+f.Indicator+".is"), f.Written(v.lang), f.counts()}
+}
+
+// Tile is one of the few figures that are read first.
+type Tile struct {
+	shown
+	Goal string
+	// Met is "met", "missed" or "".
+	Met string
+}
+
+// Tiles are those of a whole.
+func (v view) Tiles() (tiles []Tile) {
+	if v.Broken() {
+		return nil
+	}
+	for _, id := range []string{"decroche_agent", "decroche_global", "in_time", "asa", "abandoned", "promises_kept", "repeated_7d", "satisfaction_overall"} {
+		for _, f := range v.Figures {
+			if f.Indicator != id {
+				continue
+			}
+			t := Tile{shown: v.show(f)}
+			if id == "decroche_agent" && f.Figure != nil {
+				t.Goal, t.Met = v.T("goal", "goal", written(v.lang, metrics.Share, v.Settings.Goal)), "missed"
+				if *f.Figure >= v.Settings.Goal {
+					t.Met = "met"
+				}
+			}
+			tiles = append(tiles, t)
+		}
+	}
+	return tiles
+}
+
+// Part is a section of the page.
+type Part struct {
+	Title, Note string
+	Figures     []shown
+}
+
+// Parts are the sections of a whole.
+func (v view) Parts() (parts []Part) {
+	by := map[string]Figure{}
+	for _, f := range v.Figures {
+		by[f.Indicator] = f
+	}
+	for _, s := range sections {
+		p := Part{Title: v.T("section." + s.id)}
+		if note := v.T("section." + s.id + ".note"); note != "report.section."+s.id+".note" {
+			p.Note = note
+		}
+		for _, id := range s.indicators {
+			if f, ok := by[id]; ok {
+				p.Figures = append(p.Figures, v.show(f))
+			}
+		}
+		if len(p.Figures) > 0 {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// Table is the figures broken down: what columns say, and rows.
+type Table struct {
+	Head []string
+	Rows [][]string
+}
+
+// Breakdown has a row for each value and period.
+func (v view) Breakdown() (t Table) {
+	for i, row := range v.rows() {
+		var head, cells []string
+		if v.By != "" {
+			head, cells = append(head, v.T("by."+v.By)), append(cells, row[0].Label)
+		}
+		if v.Step != "" {
+			head, cells = append(head, v.T("period")), append(cells, v.period(row[0]))
+		}
+		for _, f := range row {
+			head, cells = append(head, f.Name), append(cells, f.Written(v.lang)+mark(f))
+		}
+		if i == 0 {
+			t.Head = head
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return t
+}
+
+// GoalTable has the days at target.
+func (v view) GoalTable() (t Table) {
+	share := func(s float64) string { return written(v.lang, metrics.Share, s) }
+	t.Head = []string{v.T("by.queue"), v.T("open_days"), v.T("at_goal", "goal", share(v.Settings.Goal)), v.T("at_goal", "goal", share(v.Settings.Excellent)), v.T("in_time_days")}
+	of := func(n, all int) string {
+		if all == 0 {
+			return v.T("unknown")
+		}
+		return number(v.lang, float64(n), 0) + " (" + share(float64(n)/float64(all)) + ")"
+	}
+	for _, d := range v.Days {
+		label := v.T("total")
+		if d.Value != "" {
+			label = v.labels(metrics.ByQueue, d.Value)
+		}
+		t.Rows = append(t.Rows, []string{label, number(v.lang, float64(d.Open), 0), of(d.Answered, d.Open), of(d.Excellent, d.Open), of(d.InTime, d.InTimeOpen)})
+	}
+	return t
+}
+
+// CostTable has the costs by reason.
+func (v view) CostTable() Table { return v.costs(metrics.ByReason, v.Costs.ByReason) }
+
+// DirectorateTable has them by directorate.
+func (v view) DirectorateTable() Table { return v.costs(metrics.Whole, v.Costs.ByDirectorate) }
+
+func (v view) costs(by metrics.Dim, list []metrics.Cost) (t Table) {
+	name := v.T("directorate")
+	if by != metrics.Whole {
+		name = v.T("by.reason")
+	}
+	t.Head = []string{name, v.T("contacts"), v.T("cost_total"), v.T("cost_per_call")}
+	row := func(label string, c metrics.Cost) {
+		each := v.T("unknown")
+		if e, ok := c.PerCall(); ok {
+			each = written(v.lang, metrics.Euros, e)
+		}
+		t.Rows = append(t.Rows, []string{label, number(v.lang, float64(c.Answered), 0), written(v.lang, metrics.Euros, c.Total().Euros()), each})
+	}
+	for _, c := range list {
+		label := c.Name
+		if by != metrics.Whole {
+			label = v.labels(by, c.Name)
+		} else if label == "" {
+			label = v.T("none")
+		}
+		row(label, c)
+	}
+	row(v.T("total"), v.Costs.Whole)
+	return t
+}
+
+// Priced says that the service has prices.
+func (v view) Priced() bool { return v.Costs.Whole.Total() > 0 }
+
+// Unassigned tells of costs in no reason, "" when there are none.
+func (v view) Unassigned() string {
+	if v.Costs.Unassigned == 0 {
+		return ""
+	}
+	return v.T("unassigned", "cost", written(v.lang, metrics.Euros, v.Costs.Unassigned.Euros()))
+}
+
+// FullTime tells of full-time equivalents, "" when nobody was signed in.
+func (v view) FullTime() string {
+	if !v.Costs.Known {
+		return ""
+	}
+	return v.T("full_time", "n", number(v.lang, v.Costs.FullTime, 2), "calls", number(v.lang, v.Costs.PerFullTime, 0))
+}
+
+// AccessHours tells the hours of the access.
+func (v view) AccessHours() string {
+	return v.T("access.hours", "share", written(v.lang, metrics.Share, v.Access.Hours))
+}
+
+// AccessTable has the figures of its publics.
+func (v view) AccessTable() (t Table) {
+	t.Head = []string{v.T("by.public"), v.T("indicator"), v.T("figure"), v.T("counts")}
+	for _, f := range v.Access.Figures {
+		t.Rows = append(t.Rows, []string{f.Label, f.Name, f.Written(v.lang), f.counts()})
+	}
+	return t
+}
