@@ -17,6 +17,7 @@ type chart struct {
 	Kind            kind
 	Unit            metrics.Unit
 	Labels          []string
+	Short           []string // below the picture, where Labels are too long
 	Series          []series
 	// Top is the end of the scale, 0 is by the data; Goals are drawn across.
 	Top   float64
@@ -87,14 +88,14 @@ func (c *chart) most() float64 {
 	if c.Top > 0 {
 		return c.Top
 	}
-	most := 1.0
+	most := 4.0 // its quarters are whole
 	for _, s := range c.Series {
 		for _, p := range s.Points {
 			most = max(most, p.v)
 		}
 	}
 	unit := math.Pow(10, math.Floor(math.Log10(most)))
-	for _, k := range []float64{1, 2, 4, 5, 10} {
+	for _, k := range []float64{1, 1.2, 1.6, 2, 4, 6, 8, 10} {
 		if k*unit >= most {
 			return k * unit
 		}
@@ -128,9 +129,13 @@ func (c *chart) tick(v float64) string {
 
 // under writes as many labels as there is room for.
 func (c *chart) under(d *drawing) {
-	every := int(math.Ceil(float64(len(c.Labels)) / 10))
-	for i := 0; i < len(c.Labels); i += every {
-		d.text(c.x(float64(i)), height-bottom+18, "tick mid", c.Labels[i])
+	labels := c.Labels
+	if c.Short != nil {
+		labels = c.Short
+	}
+	every := int(math.Ceil(float64(len(labels)) / 12))
+	for i := 0; i < len(labels); i += every {
+		d.text(c.x(float64(i)), height-bottom+18, "tick mid", labels[i])
 	}
 }
 

@@ -132,3 +132,18 @@ func day(lang call.Lang, t time.Time) string {
 
 // sorted are the keys of a map in their order.
 func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// briefly writes a period below a chart.
+func briefly(lang call.Lang, step metrics.Step, from time.Time) string {
+	switch step {
+	case metrics.ByMonth:
+		return from.Format("01/2006")
+	case metrics.ByWeek:
+		_, w := from.ISOWeek()
+		return text.Get(lang, "report.chart.week", "n", w)
+	}
+	if lang == "fr" {
+		return from.Format("02/01")
+	}
+	return from.Format("2 Jan")
+}

@@ -137,12 +137,12 @@ func (s Source) told(a metrics.Alarm, r *Report) []string {
 
 // charts are those of the page: over time, over the hours of a day, and by what people ask.
 func (s Source) charts(ctx context.Context, r Request, rep *Report) ([]*chart, error) {
-	step, by := metrics.ByDay, "chart.by.day"
+	step, by := metrics.ByDay, "report.chart.by.day"
 	switch span := r.To.Sub(r.From); {
 	case span > 400*24*time.Hour:
-		step, by = metrics.ByMonth, "chart.by.month"
+		step, by = metrics.ByMonth, "report.chart.by.month"
 	case span > 70*24*time.Hour:
-		step, by = metrics.ByWeek, "chart.by.week"
+		step, by = metrics.ByWeek, "report.chart.by.week"
 	}
 	over, err1 := s.overTime(ctx, r, rep, step, text.Get(rep.lang, by))
 	hours, err2 := s.overHours(ctx, r, rep)
@@ -176,6 +176,7 @@ func (s Source) overTime(ctx context.Context, r Request, rep *Report, step metri
 			continue
 		}
 		c.Labels = append(c.Labels, part.period(Figure{From: l.From}))
+		c.Short = append(c.Short, briefly(rep.lang, step, l.From.In(rep.zone)))
 		c.Series[0].add(a)
 		c.Series[1].add(g)
 	}

@@ -14,9 +14,12 @@ type view struct {
 // T is a text of the report.
 func (v view) T(id string, pairs ...any) string { return text.Get(v.lang, "report."+id, pairs...) }
 
-func (v view) Lang() string         { return string(v.lang) }
-func (v view) Span() string         { return v.span() }
-func (v view) When() string         { return v.stamp(v.Made) }
+func (v view) Lang() string { return string(v.lang) }
+func (v view) Span() string { return v.span() }
+func (v view) When() string {
+	at := v.Made.In(v.zone)
+	return day(v.lang, at) + ", " + text.Clock(v.lang, at)
+}
 func (v view) Thresholds() []string { return v.thresholds() }
 func (v view) Broken() bool         { return v.By != "" || v.Step != "" }
 func (v view) Empty() bool          { return len(v.Figures) == 0 }
@@ -197,9 +200,16 @@ func (v view) AccessHours() string {
 
 // AccessTable has the figures of its publics.
 func (v view) AccessTable() (t Table) {
-	t.Head = []string{v.T("by.public"), v.T("indicator"), v.T("figure"), v.T("counts")}
-	for _, f := range v.Access.Figures {
-		t.Rows = append(t.Rows, []string{f.Label, f.Name, f.Written(v.lang), f.counts()})
+	t.Head = []string{v.T("by.public")}
+	for i, f := range v.Access.Figures {
+		if i == 0 || f.Value != v.Access.Figures[i-1].Value {
+			t.Rows = append(t.Rows, []string{f.Label})
+		}
+		last := len(t.Rows) - 1
+		t.Rows[last] = append(t.Rows[last], f.Written(v.lang))
+		if last == 0 {
+			t.Head = append(t.Head, f.Name)
+		}
 	}
 	return t
 }

@@ -10,20 +10,17 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"decroche/call"
 	"decroche/callback"
+	"decroche/e2e/browser"
 )
 
 // The pages in a real Chromium: testdata/browser/check.mjs walks them, this starts what it
 // walks. DECROCHE_SHOTS names a folder that is given a screenshot of each page.
-
-// howToInstall ends every complaint about what is missing.
-const howToInstall = "run 'setup/install.sh test' as root: it installs Chromium, Node.js and the modules"
 
 // A browserJob is what check.mjs is told.
 type browserJob struct {
@@ -43,8 +40,8 @@ type browserPage struct {
 }
 
 func TestThePagesServeEverybodyInARealBrowser(t *testing.T) {
-	node, chromium := program(t, "node"), program(t, "chromium")
-	modules := browserModules(t)
+	node, chromium := browser.Program(t, "node"), browser.Program(t, "chromium")
+	modules := browser.Modules(t, source(t, "testdata/browser/package-lock.json"))
 
 	// It is always a Tuesday morning there.
 	began, tuesday := time.Now(), time.Date(2026, 11, 24, 9, 5, 0, 0, time.UTC)
@@ -144,32 +141,4 @@ func statesToSee(o *office) (pages []browserPage) {
 			browserPage{"times-taken", root + "/rappel/horaire?erreur=pris&e=" + full, string(lang)})
 	}
 	return pages
-}
-
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("there is no %s on this machine: %s", name, howToInstall)
-	}
-	return path
-}
-
-// browserModules is the folder of the modules that the lock names, which setup/install.sh keeps
-// outside the repository.
-func browserModules(t *testing.T) string {
-	t.Helper()
-	cache := os.Getenv("DECROCHE_CACHE")
-	if cache == "" {
-		cache = "/var/cache/decroche"
-	}
-	dir := filepath.Join(cache, "browser")
-	installed, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		t.Fatalf("the browser's modules are not installed: %v: %s", err, howToInstall)
-	}
-	if !bytes.Equal(installed, source(t, "testdata/browser/package-lock.json")) {
-		t.Fatalf("the browser's modules in %s are not those of testdata/browser/package-lock.json: %s", dir, howToInstall)
-	}
-	return dir
 }
