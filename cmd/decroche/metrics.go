@@ -7,7 +7,9 @@ import (
 	"runtime/debug"
 	"time"
 
+	"decroche/call"
 	"decroche/metrics"
+	"decroche/metrics/report"
 	"decroche/privacy"
 	"decroche/service"
 	"decroche/store"
@@ -110,6 +112,20 @@ func (s *server) assembleFigures() {
 	s.ledger = &metrics.Ledger{Store: s.db.Ledger(), Settings: settings, Log: s.log}
 	s.office = &privacy.Office{Store: s.db, Journal: s.db.Journal(), Ledger: s.ledger, Service: s.def.Load, Log: s.log}
 	s.figures = &metrics.Figures{Store: s.db.Ledger(), Settings: settings, Now: time.Now}
+}
+
+// reports are made from the figures of now.
+func (s *server) reports() report.Source {
+	return report.Source{Figures: s.figures, Service: s.def.Load(), Now: time.Now}
+}
+
+// facts serves the facts of a call.
+type facts struct{ *store.Journal }
+
+// Facts implements api.Facts.
+func (f facts) Facts(ctx context.Context, id call.ID) (out []call.Event, err error) {
+	err = f.Read(ctx, store.Filter{Call: id}, func(e store.Entry) error { out = append(out, e.Event); return nil })
+	return out, err
 }
 
 // packs keeps the journal small until ctx ends.

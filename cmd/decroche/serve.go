@@ -182,6 +182,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.http = s.httpServer((&api.Server{
 		Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
 		Desk: s.desk.book, Promises: s.db.Promises(), Texts: s.db.SMS(), Links: s.desk.links,
+		Reports: s.reports, Facts: facts{s.db.Journal()},
 		Privacy: s.office, Journal: s.live, Speakers: s.speakers,
 		Reasons:  func() map[string]*service.Reason { return s.def.Load().Reasons },
 		HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },

@@ -22,6 +22,7 @@ import (
 
 	"decroche/call"
 	"decroche/ivr"
+	"decroche/metrics/report"
 	"decroche/routing"
 	"decroche/service"
 )
@@ -42,6 +43,9 @@ type Server struct {
 	Texts    Texts
 	Links    Links
 	Privacy  Privacy
+	// Reports are made from the figures as they are now; Facts are those behind them.
+	Reports func() report.Source
+	Facts   Facts
 	// Journal takes what agents say of their calls.
 	Journal call.Journal
 	// Speakers are the agents who have talked on a call, in the order in which they did.
@@ -94,6 +98,10 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /api/privacy/erase", s.private(s.erase))
 	mux.HandleFunc("POST /api/privacy/export", s.private(s.export))
 	mux.HandleFunc("GET /api/privacy/log", s.private(s.receipts))
+	mux.HandleFunc("GET /api/indicators", s.private(s.indicators))
+	mux.HandleFunc("GET /api/figures", s.private(s.figures))
+	mux.HandleFunc("GET /api/figures/contacts", s.private(s.openFigure))
+	mux.HandleFunc("GET /api/contacts/{id}", s.private(s.contact))
 	mux.HandleFunc("POST /api/reload", s.private(s.reload))
 	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 64<<10))
 }
