@@ -356,6 +356,25 @@ install_browser() {
 	mv "$new" "$browser"
 }
 
+# --- what reads the alert rules ------------------------------------------------------------
+
+promtool=$cache/promtool
+
+promtool_ready() { [ -x "$promtool/promtool" ]; }
+
+# Of Debian's prometheus only this program is wanted: its package would start a server.
+install_promtool() {
+	local new=$promtool.new
+	rm -rf "$new"
+	mkdir -p "$new"
+	apt update || true # A source of somebody else's may be broken; the download tells.
+	(cd "$new" && apt download prometheus && dpkg-deb -x prometheus_*.deb tree) ||
+		failed "promtool could not be fetched from Debian's package prometheus. Check the network, the proxy (apt's and http_proxy) and /etc/apt/sources.list*, then run this again."
+	mv "$new/tree/usr/bin/promtool" "$new/promtool"
+	rm -rf "$new/tree" "$new"/*.deb "$promtool"
+	mv "$new" "$promtool"
+}
+
 build() {
 	logged env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory -C "$root" build ||
 		failed "bin/decroche could not be built. When modules could not be fetched, check the network and GOPROXY."
@@ -371,6 +390,7 @@ plan() {
 	voices_ready || step install_voices "the voices: SVOX Pico, espeak-ng, sox"
 	if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
 		browser_ready || step install_browser "what drives the browser: playwright-core, axe-core"
+		promtool_ready || step install_promtool "what reads the alert rules: promtool"
 	fi
 	step build "bin/decroche (the first build takes a minute or two)"
 }

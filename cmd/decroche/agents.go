@@ -215,6 +215,7 @@ func (s *server) gauges() []metrics.Gauge {
 			}
 		}},
 		{Name: "decroche_today_ratio", Help: "Taux de décroché of the day, agent and global.", Labels: []string{"indicator"}, Read: s.today},
+		{Name: "decroche_alarm", Help: "What the daily audit found: see decroche report.", Labels: []string{"kind", "queue"}, Read: s.alarms},
 		{Name: "decroche_promises", Help: "Promises to call back that are to be kept, by state.", Labels: []string{"state"}, Read: func(emit func(float64, ...string)) {
 			s.countPromises(func(states map[callback.State]int, _ int) {
 				for _, st := range []callback.State{callback.Pending, callback.InLine, callback.Calling} {

@@ -128,6 +128,48 @@ func (f facts) Facts(ctx context.Context, id call.ID) (out []call.Event, err err
 	return out, err
 }
 
+// auditAt is the local hour of the daily audit: after the night's last calls, before the first.
+const auditAt = 5
+
+// audits looks at the figures at the start and once a day, and tells what managers should know.
+func (s *server) audits(ctx context.Context) error {
+	for {
+		now := time.Now().In(s.def.Load().Location)
+		today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+		found, err := s.figures.Daily(ctx, today, s.def.Load().Indicators)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			s.log.Warn("the daily audit of the figures failed", "err", err)
+		default:
+			s.audited.Store(found)
+			for _, a := range found.Alarms {
+				s.log.Warn("the daily audit found something: decroche report --format html tells more", "kind", a.Kind, "queue", a.Queue,
+					"share", a.Value, "limit", a.Limit, "contacts", a.N, "since", a.Since.Format(time.DateOnly))
+			}
+		}
+		next := time.Date(now.Year(), now.Month(), now.Day(), auditAt, 0, 0, 0, now.Location())
+		if !next.After(now) {
+			next = next.AddDate(0, 0, 1)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Until(next)):
+		}
+	}
+}
+
+// alarms gives what the last audit found.
+func (s *server) alarms(emit func(float64, ...string)) {
+	if found := s.audited.Load(); found != nil {
+		for _, a := range found.Alarms {
+			emit(1, string(a.Kind), a.Queue)
+		}
+	}
+}
+
 // packs keeps the journal small until ctx ends.
 func (s *server) packs(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)

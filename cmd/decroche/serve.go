@@ -74,6 +74,7 @@ type server struct {
 	ledger  *metrics.Ledger
 	office  *privacy.Office
 	figures *metrics.Figures
+	audited atomic.Pointer[metrics.Audited]
 	ari     *ari.Client
 	x       *phone.Exchange
 	journey *ivr.Journey
@@ -224,6 +225,7 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.office.Run(ctx) })
 	g.Go(func() error { return s.packs(ctx) })
+	g.Go(func() error { return s.audits(ctx) })
 	g.Go(func() error { return s.desk.links.Run(ctx) })
 	g.Go(func() error {
 		s.board.Run(ctx, func(err error) { s.log.Warn("the board of messages is not fresh", "err", err) })
