@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"decroche/e2e/rig"
 	"decroche/e2e/softphone"
 	"decroche/metrics"
+	"decroche/metrics/report"
 	"decroche/service"
 	"decroche/store/storetest"
 
@@ -288,6 +290,30 @@ func (s *script) check(t *testing.T) {
 		t.Fatalf("the script has %d calls", n["received"])
 	}
 	s.Eventually(15*time.Second, "the figures are those of the script", counted)
+
+	t.Run("the report says the same", func(t *testing.T) {
+		days := []string{"report", "--from", q.From.Format(time.DateOnly), "--to", q.To.Format(time.DateOnly)}
+		var rep report.Report
+		if err := json.Unmarshal([]byte(s.Must(append(days, "--format", "json")...)), &rep); err != nil {
+			t.Fatal(err)
+		}
+		said := 0
+		for _, f := range rep.Figures {
+			if w, counted := want[f.Indicator]; counted {
+				said++
+				if f.Num != w[0] || f.Den != w[1] {
+					t.Errorf("%s is reported as %d / %d, and the script counts %d / %d", f.Indicator, f.Num, f.Den, w[0], w[1])
+				}
+			}
+		}
+		if said != len(want) {
+			t.Errorf("%d of %d figures are reported", said, len(want))
+		}
+		listed := s.Must(append(days, "--contacts", "decroche_agent", "--side", "den")...)
+		if end := fmt.Sprintf("%d contacts\n", n["requested"]); !strings.HasSuffix(listed, end) {
+			t.Errorf("the denominator opens on\n%s", listed)
+		}
+	})
 
 	t.Run("each figure opens on its contacts", func(t *testing.T) {
 		for _, i := range []metrics.Measure{metrics.AnsweredCalls, metrics.AbandonedQueue, metrics.AbandonedShort, metrics.Asked, metrics.SelfServed, metrics.Repeated24h, metrics.PromisesKept} {
