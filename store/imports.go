@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"time"
 
 	"decroche/call"
 	"decroche/metrics/past"
@@ -95,17 +94,4 @@ func (i *Imports) known(ctx context.Context, tx *sql.Tx, bundles []past.Bundle, 
 func scanImport(rows *sql.Rows) (m importMark, err error) {
 	err = rows.Scan(&m.id, &m.digest)
 	return m, err
-}
-
-// Forget drops the names of calls before a moment: the journal does not keep those, and an
-// import refuses them.
-func (i *Imports) Forget(ctx context.Context, before time.Time) error {
-	err := i.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM imports WHERE at < $1`, millis(before))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("forget what was imported: %w", err)
-	}
-	return nil
 }

@@ -251,6 +251,14 @@ func (j *Journal) DropBefore(ctx context.Context, at time.Time) (gone int64, err
 			return gone, fmt.Errorf("drop facts before %s: %w", at.Format(time.DateOnly), err)
 		}
 	}
+	// an import refuses what is older than the journal: nobody asks for these names any more
+	err = j.eng.write(ctx, ordinary, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM imports WHERE at < $1`, millis(at))
+		return err
+	})
+	if err != nil {
+		return gone, fmt.Errorf("forget imports before %s: %w", at.Format(time.DateOnly), err)
+	}
 	return gone, nil
 }
 

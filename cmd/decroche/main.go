@@ -38,6 +38,7 @@ type cli struct {
 	Privacy privacyCmd `cmd:"" help:"Erase a person, export what is held of one, and see what was done."`
 	Journal journalCmd `cmd:"" help:"Print the facts of the journal."`
 	Report  reportCmd  `cmd:"" help:"Make a report of the indicators, or open one of them."`
+	Import  importCmd  `cmd:"" help:"Take past calls into the journal: a CSV, Asterisk's queue_log and CDR."`
 	Metrics metricsCmd `cmd:"" help:"Look after the figures."`
 	Wait    waitCmd    `cmd:"" help:"Measure wait estimation on past calls."`
 }

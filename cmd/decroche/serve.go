@@ -141,6 +141,9 @@ func (s *server) assemble(ctx context.Context) error {
 	if err := s.recallWaits(ctx); err != nil {
 		s.log.Warn("what was learned about waits could not be read; learning begins anew", "err", err)
 	}
+	if err := s.learnFromPast(ctx); err != nil {
+		s.log.Warn("what imported calls tell of waits could not be read", "err", err)
+	}
 	s.assembleFigures()
 	s.live = metrics.NewLive(s.db.Journal(), s.gauges()...)
 	s.floor = routing.NewFloor(routing.Options{Log: s.log, Estimator: s.waits, Journal: s.live})
@@ -449,6 +452,9 @@ func (s *server) reload(ctx context.Context) (string, error) {
 		}
 	}
 	c.warn(def, s.log)
+	if err := s.learnFromPast(ctx); err != nil {
+		return "", err
+	}
 	s.setDefaults(def)
 	s.def.Store(def)
 	s.floor.SetQueues(def.Queues)
