@@ -608,7 +608,7 @@ func (b *book) cutOff(ctx context.Context, c *Contact) (*entryOf, error) {
 	var last *entryOf
 	for _, e := range people {
 		cut := e.Why == call.ReasonCutOff || e.Why == call.ReasonExchange || e.Why == call.ReasonControllerDown
-		if cut && e.Called && e.Service == c.Service && len(e.Live) == 0 && e.Ended <= c.Arrived && c.Arrived-e.Ended <= window {
+		if cut && e.Called && e.Public != publicRelay && e.Service == c.Service && len(e.Live) == 0 && e.Ended <= c.Arrived && c.Arrived-e.Ended <= window {
 			last = e
 		}
 	}
