@@ -289,12 +289,12 @@ func asRefusal(err error) error {
 	return err
 }
 
-// draft is the promise asked for, if it can be kept. Who was cut off did not ask for a Place
-// rather than a slot: where there is no Place they get the first free slot.
+// draft is the promise asked for, if it can be kept. Who was cut off, or answers a survey, did
+// not ask for a Place rather than a slot: where there is no Place they get the first free slot.
 func (b *Book) draft(ctx context.Context, pl plan) (Promise, error) {
 	p := Promise{
 		ID: newID(), Number: pl.Number, Lang: pl.Lang, Queue: pl.Queue, Reason: pl.Reason, Public: pl.Public,
-		Kind: pl.Kind, Origin: pl.Origin, Contact: pl.Contact, Asked: pl.now, State: Pending,
+		Kind: pl.Kind, Origin: pl.Origin, Contact: pl.Contact, Score: pl.Score, Asked: pl.now, State: Pending,
 	}
 	if p.Contact == "" {
 		p.Contact = call.ID("ask-" + p.ID)
@@ -309,7 +309,7 @@ func (b *Book) draft(ctx context.Context, pl plan) (Promise, error) {
 			}
 			return p, nil
 		}
-		if p.Origin != FromCutOff {
+		if p.Origin != FromCutOff && p.Origin != FromSurvey {
 			return Promise{}, &Refusal{WhyFull}
 		}
 		free, err := b.free(ctx, pl, 1)

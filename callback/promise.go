@@ -42,6 +42,7 @@ const (
 	FromPage      Origin = "page"      // the public page
 	FromAgent     Origin = "agent"     // an agent wrote it down
 	FromCutOff    Origin = "cut_off"   // the line was cut while the caller waited
+	FromSurvey    Origin = "survey"    // who was not satisfied, and wants to be called back
 )
 
 // State is where a promise stands. Pending, InLine and Calling are live: one at most for each person.
@@ -77,6 +78,8 @@ type Promise struct {
 	Origin Origin `json:"origin"`
 	// Contact is the first call of the citizen's contact; a page's request has an id of its own.
 	Contact call.ID `json:"contact"`
+	// Score is what a promise FromSurvey was given for, of 5; 0: none.
+	Score int `json:"score,omitempty"`
 
 	Asked time.Time `json:"asked"`
 	// Joined is the promise's moment in line: when the caller joined, or the start of the slot.

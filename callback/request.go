@@ -15,6 +15,8 @@ type Request struct {
 	Public  string // "" is "general"
 	Origin  Origin
 	Contact call.ID // "": a new contact
+	// Score is the answer to a survey that makes it, of 5; 0: none.
+	Score int
 	// Joined is when the caller joined the line; zero: now.
 	Joined time.Time
 	// Kind and Slot are what is asked for; Slot is a quarter of an hour's start.

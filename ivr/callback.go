@@ -10,6 +10,7 @@ import (
 	"decroche/callback"
 	"decroche/routing"
 	"decroche/service"
+	"decroche/survey"
 )
 
 // Callbacks makes promises to call back; *callback.Book is one. A request that cannot be
@@ -45,6 +46,9 @@ type Asking struct {
 	// Kind and Slot are what was promised; Slot is in the citizen's time zone.
 	Kind callback.Kind `json:"kind,omitempty"`
 	Slot time.Time     `json:"slot,omitzero"`
+	// Survey and Score are of who was not satisfied.
+	Survey survey.ID `json:"survey,omitempty"`
+	Score  int       `json:"score,omitempty"`
 }
 
 // bookPatience bounds how long a caller waits for the book of promises.
@@ -65,9 +69,16 @@ func (v *Visit) request(c call.Info, a *Asking, n call.Number) callback.Request 
 	if v.def.Queues[queue] == nil {
 		queue = v.def.Menus[v.def.Entry.Menu].Queue
 	}
+	contact, joined := c.ID, v.Joined
+	if v.Recall != nil {
+		contact = v.Recall.Contact
+	}
+	if a.Origin == callback.FromSurvey { // that wait is over
+		joined = time.Time{}
+	}
 	return callback.Request{
 		Number: n, Lang: v.Lang, Queue: queue, Reason: v.Reason, Public: number.Public,
-		Origin: a.Origin, Contact: c.ID, Joined: v.Joined, Wait: a.Wait,
+		Origin: a.Origin, Contact: contact, Score: a.Score, Joined: joined, Wait: a.Wait,
 	}
 }
 

@@ -89,6 +89,7 @@ func (c *fake) begin(step string, v *Visit) {
 		c.end, c.left = c.s.runner.Run(c.ctx, c, step, v)
 		if c.left == nil { // as the controller does
 			c.s.journey.LeftWaiting(context.WithoutCancel(c.ctx), c.info, v, context.Cause(c.ctx))
+			c.s.journey.LeftAnswered(context.WithoutCancel(c.ctx), c.info, v, context.Cause(c.ctx))
 		}
 	}()
 }

@@ -1,9 +1,10 @@
 // Package ivr is what a caller hears: the journey from the first word to the last, as
 // steps that read like the conversation.
 //
-//	greet → language → hours → news → menu ⇄ info → queue → talk → goodbye
+//	greet → language → hours → news → menu ⇄ info → queue → talk → survey → goodbye
 //	           closed, saturated, replaced and sorry are the ways out that cannot lead to a person now
 //	queue, closed, saturated ⇄ callback → callback.when → callback.noted: a promise to call back
+//	survey → callback: who was not satisfied may be called back
 //	recall.agent → recall.dial → recall.greet → talk: a call that we place to keep one
 //
 // A promise is kept by Callbacks before it is said, so that who hangs up early, or is cut
@@ -66,6 +67,8 @@ type Journey struct {
 	Callbacks Callbacks
 	Links     Links
 	Texts     Texter
+	// Surveys asks callers what they thought; nil: nobody is asked.
+	Surveys Surveys
 }
 
 // Visit is what the journey knows of one caller. It is saved between steps.
@@ -103,6 +106,9 @@ type Visit struct {
 	Promise callback.ID `json:"promise,omitempty"`
 	// LinkSent: the one link of this call was sent.
 	LinkSent bool `json:"link_sent,omitempty"`
+	// Survey is what the caller wants of the survey; Answered: they have answered some of it.
+	Survey   Wish `json:"survey,omitempty"`
+	Answered bool `json:"answered,omitempty"`
 	// Recall is of a call that we place, nil for all others.
 	Recall *Recall `json:"recall,omitempty"`
 
@@ -128,6 +134,7 @@ const (
 	StepInfo      = "info"
 	StepQueue     = "queue"
 	StepTalk      = "talk"
+	StepSurvey    = "survey"
 	StepGoodbye   = "goodbye"
 	StepClosed    = "closed"
 	StepSaturated = "saturated"
@@ -157,6 +164,7 @@ func (j *Journey) Steps() map[string]call.Step[Visit] {
 		StepInfo:      j.info,
 		StepQueue:     j.queue,
 		StepTalk:      j.talk,
+		StepSurvey:    j.survey,
 		StepGoodbye:   j.goodbye,
 		StepClosed:    j.closed,
 		StepSaturated: j.saturated,
@@ -197,7 +205,7 @@ func (j *Journey) Ended(v *Visit, step string, err error) call.End {
 	}
 	reason := leftBecause(err)
 	switch step {
-	case StepTalk, StepGoodbye:
+	case StepTalk, StepSurvey, StepGoodbye:
 		return call.End{Outcome: call.Answered, Reason: reason}
 	case StepQueue:
 		return call.End{Outcome: call.Abandoned, Reason: reason}

@@ -50,6 +50,7 @@ func (j *Journey) when(ctx context.Context, c call.Call, v *Visit) (string, erro
 			return j.already(ctx, c, v, p, opts.Zone)
 		default:
 			v.promised(p, opts.Zone)
+			j.noteSurvey(ctx, c, v, p.ID)
 			return StepNoted, nil
 		}
 	}
@@ -69,6 +70,9 @@ func (v *Visit) promised(p callback.Promise, zone *time.Location) {
 	v.End = call.End{Outcome: call.CalledBack, Reason: call.ReasonPlace}
 	if p.Kind == callback.Slot {
 		v.End.Reason = call.ReasonSlot
+	}
+	if v.Asking.Origin == callback.FromSurvey { // a person has spoken with them
+		v.End = v.Asking.End
 	}
 }
 
@@ -156,6 +160,7 @@ func (j *Journey) already(ctx context.Context, c call.Call, v *Visit, p callback
 		j.Log.Warn("a request could not be merged with the promise there is", "call", c.Info().ID, "promise", p.ID, "err", err)
 	}
 	v.promised(p, zone)
+	j.noteSurvey(ctx, c, v, p.ID)
 	if err := c.Say(ctx, append(words, j.prompts(ctx, v, "goodbye")...)...); err != nil {
 		return "", err
 	}

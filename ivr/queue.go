@@ -205,6 +205,15 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 			if connecting {
 				continue
 			}
+			if key == keySurvey && v.Survey == WishOffered {
+				v.Survey = WishChosen
+				words := j.prompts(ctx, v, "survey.chosen")
+				next.Reset(max(rules.Announce, length(words)+breath))
+				if err := c.Announce(ctx, words...); err != nil {
+					return "", err
+				}
+				continue
+			}
 			if key == '1' && j.callsBack(v) {
 				v.Asking = v.askWaiting()
 				return StepCallback, nil
@@ -346,6 +355,7 @@ func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...
 		sounds = append(sounds, j.prompts(ctx, v, "wait.unknown")...)
 	}
 	sounds = append(sounds, j.offer(ctx, c, v, standing, len(first) > 0)...)
+	sounds = append(sounds, j.offerSurvey(ctx, c, v, len(first) > 0)...)
 	j.note(c, call.EventAnnounced, data...)
 	if j.Heard != nil {
 		j.Heard(v.Queue, standing.Estimate, said.Rung)

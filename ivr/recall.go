@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type Recall struct {
 	Asked   time.Time       `json:"asked"`
 	Slot    time.Time       `json:"slot,omitzero"`
 	Origin  callback.Origin `json:"origin"`
+	// Score is the answer to a survey that the promise was made for, 0 for none.
+	Score int `json:"score,omitempty"`
 	// VoicemailLeft: a message was left, now or in an attempt before.
 	VoicemailLeft bool `json:"voicemail_left,omitempty"`
 	// AgentFirst: the agent is rung, then the citizen.
@@ -278,8 +281,11 @@ func (j *Journey) recallGreet(ctx context.Context, c call.Call, v *Visit) (strin
 // greeting is what a citizen hears first.
 func (j *Journey) greeting(ctx context.Context, v *Visit) []call.Sound {
 	hello, press := "recall.hello", "recall.press"
-	if v.Recall.Origin == callback.FromCutOff {
+	switch v.Recall.Origin {
+	case callback.FromCutOff:
 		hello = "recall.hello.cut"
+	case callback.FromSurvey:
+		hello = "recall.hello.survey"
 	}
 	if !v.def.Callback.Speech {
 		press = "recall.press.key"
@@ -448,6 +454,9 @@ func (j *Journey) recallWhisper(ctx context.Context, v *Visit, rules *service.Qu
 		sounds = append(sounds, j.moment(ctx, lang, "whisper.callback.asked", asked)...)
 	default:
 		sounds = append(sounds, j.moment(ctx, lang, "whisper.callback.asked.day", asked)...)
+	}
+	if v.Recall.Score > 0 {
+		sounds = append(sounds, j.promptsIn(ctx, v, lang, "whisper.survey."+strconv.Itoa(v.Recall.Score))...)
 	}
 	if v.Recall.AgentFirst {
 		sounds = append(sounds, j.promptsIn(ctx, v, lang, "whisper.callback.refuse")...)

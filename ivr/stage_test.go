@@ -116,6 +116,7 @@ type stage struct {
 	book    *book // nil: nobody is called back
 	sites   *sites
 	texts   *texts
+	surveys *opinions // nil: nobody is asked
 
 	mu      sync.Mutex
 	missing map[string]bool // prompts that cannot be had
@@ -168,6 +169,9 @@ func (s *stage) start() {
 	}
 	if s.texts != nil {
 		s.journey.Texts, s.journey.Links = s.texts, s.sites
+	}
+	if s.surveys != nil {
+		s.journey.Surveys = s.surveys
 	}
 	s.runner = &call.Runner[Visit]{
 		Steps: s.journey.Steps(), Excuse: StepSorry, Ended: s.journey.Ended, Checkpoints: &s.saved, Journal: &s.facts, Log: log,

@@ -52,6 +52,8 @@ func (j *Journey) talk(ctx context.Context, c call.Call, v *Visit) (string, erro
 		return v.end(call.Answered, leftBecause(cause))
 	case err != nil:
 		return "", err
+	case j.Surveys != nil:
+		return StepSurvey, nil
 	}
 	return StepGoodbye, nil
 }
@@ -160,7 +162,10 @@ func (j *Journey) resumeLeg(ctx context.Context, c call.Call, v *Visit) (gone bo
 // goodbye thanks a caller whose agent has hung up.
 func (j *Journey) goodbye(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	words := "goodbye"
-	if v.Recall != nil { // it was we who called
+	switch {
+	case v.Answered:
+		words = "survey.thanks"
+	case v.Recall != nil: // it was we who called
 		words = "recall.goodbye"
 	}
 	if err := c.Say(ctx, j.prompts(ctx, v, words)...); err != nil {

@@ -48,6 +48,7 @@ type Definition struct {
 	// Indicators are always complete: what is not written has its default.
 	Indicators Indicators
 	Privacy    Privacy
+	Survey     Survey
 	// Links are addresses sent by SMS, by id.
 	Links map[string]*Link
 

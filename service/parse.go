@@ -104,6 +104,7 @@ func (r *reader) definition(root *node) {
 	r.callback(o)
 	r.indicators(o)
 	r.privacy(o)
+	r.survey(o)
 	r.limits(o)
 	o.close()
 }

@@ -34,6 +34,7 @@ const (
 	CutOff      Purpose = "cut_off"     // the line was cut: we call back
 	Invitation  Purpose = "invitation"  // who hung up while waiting may book
 	Reply       Purpose = "reply"       // to an incoming message
+	Survey      Purpose = "survey"      // what did you think of the call?
 )
 
 // State is where a message stands.

@@ -143,7 +143,7 @@ func TestFrenchIsSpeltAndPolite(t *testing.T) {
 		if strings.Contains(text, "  ") || strings.TrimSpace(text) != text {
 			t.Errorf("%s: stray space in %q", id, text)
 		}
-		if !strings.HasPrefix(id, "number.") && !regexp.MustCompile(`^[A-ZÀÉ].*[.]$`).MatchString(text) {
+		if !strings.HasPrefix(id, "number.") && !regexp.MustCompile(`^[A-ZÀÉÊ].*([.]| [?])$`).MatchString(text) {
 			t.Errorf("%s: %q is not a sentence", id, text)
 		}
 	}

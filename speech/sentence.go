@@ -24,6 +24,7 @@ var sentences = map[string][]string{
 	"whisper.callback.asked.day": {"clock", "day"},
 	"recall.hello":               {"service"},
 	"recall.hello.cut":           {"service"},
+	"recall.hello.survey":        {"service"},
 	"recall.voicemail":           {"clock", "day", "service"},
 	"recall.voicemail.last":      {"clock", "day", "service"},
 	"link.down":                  {"label"},

@@ -39,8 +39,8 @@ var _ callback.Store = (*Promises)(nil)
 
 const (
 	promiseColumns = `id, number, lang, queue, reason, public, kind, origin, contact, asked, joined, slot, due, by_at,
-		state, live, node, tries, attempts, voicemail, settled, settled_by, version`
-	promiseWidth = 23
+		state, live, node, tries, attempts, voicemail, settled, settled_by, version, score`
+	promiseWidth = 24
 )
 
 var (
@@ -384,7 +384,7 @@ func promiseArgs(p callback.Promise) []any {
 		string(p.ID), string(p.Number), string(p.Lang), p.Queue, p.Reason, p.Public, string(p.Kind), string(p.Origin),
 		string(p.Contact), millis(p.Asked), millis(p.Joined), millis(p.Slot), millis(p.Due), millis(p.By),
 		string(p.State), number(p.State.Live()), p.Node, p.Tries, p.Attempts, number(p.Voicemail),
-		millis(p.Settled), p.SettledBy, p.Version,
+		millis(p.Settled), p.SettledBy, p.Version, p.Score,
 	}
 }
 
@@ -394,7 +394,7 @@ func scanPromise[R interface{ Scan(...any) error }](row R) (callback.Promise, er
 	var live, voicemail int
 	err := row.Scan(&p.ID, &p.Number, &p.Lang, &p.Queue, &p.Reason, &p.Public, &p.Kind, &p.Origin, &p.Contact,
 		&asked, &joined, &slot, &due, &by, &p.State, &live, &p.Node, &p.Tries, &p.Attempts, &voicemail,
-		&settled, &p.SettledBy, &p.Version)
+		&settled, &p.SettledBy, &p.Version, &p.Score)
 	p.Asked, p.Joined, p.Slot, p.Due = fromMillis(asked), fromMillis(joined), fromMillis(slot), fromMillis(due)
 	p.By, p.Settled, p.Voicemail = fromMillis(by), fromMillis(settled), voicemail != 0
 	return p, err

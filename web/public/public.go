@@ -1,10 +1,11 @@
-// Package public is the pages for citizens: booking a callback without any voice, and seeing,
-// moving or cancelling the one that was promised.
+// Package public is the pages for citizens: booking a callback without any voice, seeing, moving
+// or cancelling the one that was promised, and saying what one thought of a call.
 //
 //	/{fr,en}/rappel          subject and number
 //	/{fr,en}/rappel/horaire  as soon as possible, or a slot; a code is then sent to the number
 //	/{fr,en}/rappel/code     the code; then the promise is kept, and its page follows
 //	/p/{token}               the promise; /deplacer moves it, /annuler cancels it
+//	/s/{token}               the survey; /rappel asks to be called back by who was not satisfied
 //
 // Plain HTML: no script, no cookie, no third party, nothing kept by the server but codes. What was
 // said so far goes from page to page sealed (Signer). A GET changes nothing, for links in
@@ -36,6 +37,7 @@ import (
 	"decroche/callback"
 	"decroche/service"
 	"decroche/sms"
+	"decroche/survey"
 )
 
 // Desk keeps promises: *callback.Book, and the reading of one promise.
@@ -48,9 +50,19 @@ type Desk interface {
 	Promise(ctx context.Context, id callback.ID) (callback.Promise, error)
 }
 
+// Surveys takes what citizens think of a call: *survey.Office.
+type Surveys interface {
+	// Survey returns one, or survey.ErrNoSurvey.
+	Survey(ctx context.Context, id survey.ID) (survey.Survey, error)
+	Answer(ctx context.Context, id survey.ID, about string, score int) (survey.Survey, error)
+	Unhappy(s survey.Survey) int
+	CallBack(ctx context.Context, id survey.ID) (callback.Promise, error)
+}
+
 // Server answers the requests.
 type Server struct {
 	Desk    Desk
+	Surveys Surveys // nil: nobody is asked
 	Service func() *service.Definition
 	Codes   Codes
 	// Send keeps a message to be sent at once; its error means that it will not be.
@@ -100,6 +112,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /p/{token}/deplacer", s.withPromise(s.takeMove))
 	mux.HandleFunc("GET /p/{token}/annuler", s.withPromise(s.showCancel))
 	mux.HandleFunc("POST /p/{token}/annuler", s.withPromise(s.takeCancel))
+	mux.HandleFunc("GET /s/{token}", s.withSurvey(s.showSurvey))
+	mux.HandleFunc("POST /s/{token}", s.withSurvey(s.takeSurvey))
+	mux.HandleFunc("POST /s/{token}/rappel", s.withSurvey(s.takeSurveyCallback))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.visit(w, r, langOfPath(r)).stop(http.StatusNotFound, "missing")
 	})

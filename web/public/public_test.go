@@ -202,7 +202,7 @@ func TestLimitsAreCountedOnTheAddressThatAProxyWeTrustGives(t *testing.T) {
 
 func TestEveryTextOfThePagesIsUsed(t *testing.T) {
 	var used strings.Builder
-	for _, name := range []string{"book.go", "promise.go", "view.go", "public.go", "codes.go"} {
+	for _, name := range []string{"book.go", "promise.go", "survey.go", "view.go", "public.go", "codes.go"} {
 		used.Write(source(t, name))
 	}
 	names, err := files.ReadDir("templates")
@@ -213,7 +213,7 @@ func TestEveryTextOfThePagesIsUsed(t *testing.T) {
 		used.Write(mustRead("templates/" + n.Name()))
 	}
 	// Made of a word and a value.
-	made := regexp.MustCompile(`^(refused|state|told|zone|toomany|off|full|done|missing|expired|foreign|unreadable|broken)\.`)
+	made := regexp.MustCompile(`^(refused|state|told|zone|toomany|off|full|done|missing|expired|foreign|unreadable|broken|survey\.(question|score|expired|refused))\.`)
 	for _, id := range text.IDs("fr") {
 		id, ours := strings.CutPrefix(id, "page.")
 		if ours && !made.MatchString(id) && !strings.Contains(used.String(), `"`+id+`"`) {

@@ -18,15 +18,16 @@ import (
 
 	"decroche/call"
 	"decroche/callback"
+	"decroche/survey"
 	"decroche/text"
 )
 
 // Signer makes the links that are sent to citizens, and tells whether one that comes back is ours.
 //
-// A link to a promise holds the promise's id (50 bits), the last day it serves (14 bits,
+// A link to a promise, or to a survey, holds its id (50 bits), the last day it serves (14 bits,
 // counted from 2000-01-01 UTC) and 80 bits of an HMAC-SHA256 over both and the purpose, written
 // in 25 letters and digits: it has no sign that a telephone would leave out of a link, and
-// fits into a text message of one segment. It serves for two days after the promise's window.
+// fits into a text message of one segment. That of a promise serves for two days after its window.
 //
 // Each purpose has a key of its own, derived from Key: what was made for one proves nothing
 // to another.
@@ -37,7 +38,8 @@ type Signer struct {
 	Base string
 
 	once     sync.Once
-	promises []byte      // key of the links
+	promises []byte      // key of the links to promises …
+	surveys  []byte      // … and to surveys
 	bookings cipher.AEAD // seals the steps of a booking
 }
 
@@ -77,7 +79,8 @@ func (s *Signer) BookURL(lang call.Lang) string {
 
 func (s *Signer) promisePath(p callback.Promise) string {
 	last := lastMoment(p)
-	token, ok := s.promiseToken(p.ID, int(last.Sub(epoch)/(24*time.Hour)))
+	s.once.Do(s.derive)
+	token, ok := linkToken(s.promises, string(p.ID), last)
 	if !ok {
 		return ""
 	}
@@ -93,12 +96,33 @@ func lastMoment(p callback.Promise) time.Time {
 	return end.Add(graceOfLink)
 }
 
-func (s *Signer) promiseToken(id callback.ID, day int) (string, bool) {
+// SurveyURL is the address of a survey's page, which serves until its day is over; "" for an id
+// that is not ten characters of Crockford's base 32.
+func (s *Signer) SurveyURL(v survey.Survey) string {
+	path := s.surveyPath(v)
+	if path == "" {
+		return ""
+	}
+	return s.Base + path
+}
+
+func (s *Signer) surveyPath(v survey.Survey) string {
+	s.once.Do(s.derive)
+	token, ok := linkToken(s.surveys, string(v.ID), v.Until)
+	if !ok {
+		return ""
+	}
+	return "/s/" + token
+}
+
+// linkToken writes an id and the day of a moment, signed with a purpose's key.
+func linkToken(key []byte, id string, last time.Time) (string, bool) {
+	day := int(last.Sub(epoch) / (24 * time.Hour))
 	if len(id) != idLen || day < 0 || day >= 1<<dayBits {
 		return "", false
 	}
 	var bits uint64
-	for _, c := range string(id) {
+	for _, c := range id {
 		v := strings.IndexRune(crockford, c)
 		if v < 0 {
 			return "", false
@@ -110,13 +134,26 @@ func (s *Signer) promiseToken(id callback.ID, day int) (string, bool) {
 	for i := range 8 {
 		raw[i] = byte(bits >> (56 - 8*i))
 	}
-	copy(raw[8:], s.mac(raw[:8]))
+	copy(raw[8:], mac(key, raw[:8]))
 	digits := new(big.Int).SetBytes(raw[:]).Text(62)
 	return strings.Repeat("0", tokenLen-len(digits)) + digits, true
 }
 
 // openPromise reads a token. With errExpired the token is ours, and the id is given.
 func (s *Signer) openPromise(token string, now time.Time) (callback.ID, error) {
+	s.once.Do(s.derive)
+	id, err := openToken(s.promises, token, now)
+	return callback.ID(id), err
+}
+
+// openSurvey is openPromise for surveys.
+func (s *Signer) openSurvey(token string, now time.Time) (survey.ID, error) {
+	s.once.Do(s.derive)
+	id, err := openToken(s.surveys, token, now)
+	return survey.ID(id), err
+}
+
+func openToken(key []byte, token string, now time.Time) (string, error) {
 	n, ok := new(big.Int), len(token) == tokenLen
 	for i := 0; ok && i < len(token); i++ { // SetString would take signs and underscores too
 		c := token[i]
@@ -130,7 +167,7 @@ func (s *Signer) openPromise(token string, now time.Time) (callback.ID, error) {
 	}
 	var raw [tokenBytes]byte
 	n.FillBytes(raw[:])
-	if !hmac.Equal(raw[8:], s.mac(raw[:8])) {
+	if !hmac.Equal(raw[8:], mac(key, raw[:8])) {
 		return "", errForged
 	}
 	var bits uint64
@@ -145,14 +182,13 @@ func (s *Signer) openPromise(token string, now time.Time) (callback.ID, error) {
 		bits >>= 5
 	}
 	if !now.Before(epoch.AddDate(0, 0, day+1)) {
-		return callback.ID(id), errExpired
+		return string(id), errExpired
 	}
-	return callback.ID(id), nil
+	return string(id), nil
 }
 
-func (s *Signer) mac(of []byte) []byte {
-	s.once.Do(s.derive)
-	h := hmac.New(sha256.New, s.promises)
+func mac(key, of []byte) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write(of)
 	return h.Sum(nil)[:macBytes]
 }
@@ -168,7 +204,7 @@ func (s *Signer) derive() {
 		}
 		return k
 	}
-	s.promises = key("link to a promise")
+	s.promises, s.surveys = key("link to a promise"), key("link to a survey")
 	block, err := aes.NewCipher(key("steps of a booking"))
 	if err != nil {
 		panic(err) // of a key that has the right length

@@ -59,6 +59,7 @@ type visit struct {
 	Minutes  int
 
 	Promise *promiseView
+	Survey  *surveyView
 	// Lines are the sentences of a page that only tells something; Again offers to book.
 	Lines []string
 	Again string
