@@ -48,14 +48,11 @@ func (j *Journey) offerSurvey(ctx context.Context, c call.Call, v *Visit, entry 
 	return j.prompts(ctx, v, "survey.offer")
 }
 
-// conversation is what the survey is about. Of a call that we placed it is the contact's.
+// conversation is what the survey is about.
 func (j *Journey) conversation(c call.Info, v *Visit) survey.Talk {
 	t := survey.Talk{
 		Contact: c.ID, Number: c.From, Lang: v.Lang, Queue: v.Queue, Reason: v.Reason,
 		Public: v.request(c, &Asking{}, call.Withheld).Public, Chosen: v.Survey == WishChosen,
-	}
-	if v.Recall != nil {
-		t.Contact = v.Recall.Contact
 	}
 	if v.Leg != nil {
 		agent, _ := j.Floor.Agent(v.Leg.Agent)

@@ -40,6 +40,7 @@ var ErrUnderWay = errors.New("something is under way with this number")
 const (
 	Contacts = "contacts"
 	Facts    = "facts of the journal"
+	Asked    = "surveys"
 )
 
 // Store keeps what holds numbers in clear, and the log.
@@ -70,9 +71,16 @@ type Journal interface {
 	DropBefore(ctx context.Context, at time.Time) (int64, error)
 }
 
+// Surveys has what is kept of people who were asked their opinion.
+type Surveys interface {
+	Forget(ctx context.Context, n call.Number) (int64, error)
+	Held(ctx context.Context, n call.Number) ([]map[string]any, error)
+}
+
 // Office does what is asked about personal data.
 type Office struct {
 	Store   Store
+	Surveys Surveys // nil: there are none
 	Journal Journal
 	Ledger  *metrics.Ledger
 	Service func() *service.Definition
@@ -98,6 +106,15 @@ func (o *Office) Erase(ctx context.Context, n call.Number, by string) (Receipt, 
 	if contacts > 0 {
 		counts[Contacts] = int64(contacts)
 	}
+	if o.Surveys != nil {
+		asked, err := o.Surveys.Forget(ctx, n)
+		if err != nil {
+			return Receipt{}, err
+		}
+		if asked > 0 {
+			counts[Asked] = asked
+		}
+	}
 	return o.Store.Erase(ctx, n, by, counts)
 }
 
@@ -110,6 +127,15 @@ func (o *Office) Export(ctx context.Context, n call.Number, by string) (Held, er
 	held, err := o.Store.Export(ctx, n, by)
 	if err != nil {
 		return nil, err
+	}
+	if o.Surveys != nil {
+		asked, err := o.Surveys.Held(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		if len(asked) > 0 {
+			held[Asked] = asked
+		}
 	}
 	contacts, err := o.Ledger.Of(ctx, o.Journal.Pseudonyms(n))
 	if err != nil {

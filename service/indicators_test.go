@@ -8,20 +8,23 @@ import (
 	"time"
 )
 
-var itsOwn = regexp.MustCompile(`(?m)^indicators:\n(?:  .*\n)+`)
-
-// withIndicators is the demonstration with this section in place of its own.
-func withIndicators(t *testing.T, section string) (*Definition, error) {
+// withSection is the demonstration with this section in place of its own of that name.
+func withSection(t *testing.T, name, section string) (*Definition, error) {
 	t.Helper()
 	text, err := os.ReadFile("../demo/prefecture.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	without := itsOwn.ReplaceAllString(string(text), "")
+	without := regexp.MustCompile(`(?m)^`+name+`:\n(?:  .*\n)+`).ReplaceAllString(string(text), "")
 	if without == string(text) {
-		t.Fatal("the demonstration has no section of indicators to replace")
+		t.Fatalf("the demonstration has no section %q to replace", name)
 	}
 	return Parse("prefecture.yaml", []byte(without+"\n"+section))
+}
+
+func withIndicators(t *testing.T, section string) (*Definition, error) {
+	t.Helper()
+	return withSection(t, "indicators", section)
 }
 
 func TestWithoutAWordTheSettingsAreThoseOfTheGuide(t *testing.T) {

@@ -118,7 +118,7 @@ func (o *object) euros(key string, most float64) float64 {
 
 // Privacy is how long personal data is kept, by kind.
 type Privacy struct {
-	// Numbers in clear: promises, text messages and surveys, after they are settled. 1 day or
+	// Numbers in clear: promises and text messages, after they are settled. 1 day or
 	// more, and not longer than Journal. Default 90 days.
 	Numbers time.Duration
 	// Journal: the facts of contacts, under pseudonyms. 8 days or more, for a repeat shows

@@ -64,13 +64,14 @@ func (s *server) assembleDesk(ctx context.Context) error {
 		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.closedNow, OnLine: s.x.OnLine, Log: s.log, NewCallID: newOutgoingID,
 	}
 	s.journey.Callbacks, s.journey.Links, s.journey.Texts = d.book, d.links, textsOf{s}
+	s.assembleSurveys(signer)
 	proxies, err := s.c.proxies()
 	if err != nil {
 		return err
 	}
 	pages := &public.Server{
 		Desk: pagesDesk{d.book, s.db.Promises()}, Service: s.def.Load, Codes: public.NewCodes(), Signer: signer, Log: s.log,
-		Send: textsOf{s}.SendLink, Wait: s.waitToCome, Proxies: proxies,
+		Send: textsOf{s}.SendLink, Wait: s.waitToCome, Proxies: proxies, Surveys: s.surveys,
 	}
 	told := &hooks.Hooks{Store: s.db.SMS(), Inbox: d.inbox, Secrets: secrets, Base: s.c.publicURL(), Journal: s.live, Log: s.log}
 	mux := http.NewServeMux()
@@ -184,7 +185,7 @@ func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
 	visit := &ivr.Visit{
 		Lang: p.Lang, Queue: p.Queue, Reason: p.Reason, Joined: p.Joined, AgentAsked: true,
 		Recall: &ivr.Recall{
-			Promise: p.ID, Attempt: w.Attempt.N, Contact: p.Contact, Asked: p.Asked, Slot: p.Slot, Origin: p.Origin,
+			Promise: p.ID, Attempt: w.Attempt.N, Contact: p.Contact, Asked: p.Asked, Slot: p.Slot, Origin: p.Origin, Score: p.Score,
 			Last: p.Tries+1 >= def.Callback.Attempts, VoicemailLeft: p.Voicemail, AgentFirst: def.Callback.AgentFirst,
 			Allowed: func() bool { return s.desk.dialer.Allowed(p) },
 			Wanted:  func(ctx context.Context) bool { return s.stillPromised(ctx, p.ID) },
@@ -201,6 +202,7 @@ func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
 			return
 		}
 		result = visit.Recall.Outcome()
+		s.journey.LeftAnswered(context.WithoutCancel(ctx), info, visit, context.Cause(ctx))
 	})
 	return result
 }

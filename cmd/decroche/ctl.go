@@ -83,6 +83,7 @@ type agentCmd struct {
 	Pause       agentStateCmd `cmd:"" help:"Takes no calls for a while (*11)."`
 	WrapupDone  agentStateCmd `cmd:"" help:"Has finished what follows a call (*12)."`
 	WrapUp      wrapUpCmd     `cmd:"" help:"Say what a call was about, and whether it is resolved."`
+	Survey      surveyCmd     `cmd:"" help:"Hand a call over to the survey: the caller is asked when the agent hangs up."`
 	SignOut     agentStateCmd `cmd:"" help:"Goes home (*13)."`
 	Credentials credsCmd      `cmd:"" help:"Where the password of the agent's phone is."`
 }
@@ -166,6 +167,20 @@ func (cmd wrapUpCmd) Run(e *env) error {
 		fmt.Fprintf(e.stdout, " %s", map[bool]string{true: "resolved", false: "not resolved"}[*said.Resolved])
 	}
 	fmt.Fprintln(e.stdout)
+	return nil
+}
+
+type surveyCmd struct {
+	Call string `arg:"" help:"The call, as 'decroche agent list' shows it."`
+}
+
+// Run hands the call over.
+func (cmd surveyCmd) Run(e *env) error {
+	var said api.HandedOver
+	if err := e.ask("POST", "/api/calls/"+url.PathEscape(cmd.Call)+"/survey", nil, &said); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "call %s: the caller is asked when the agent hangs up\n", said.Call)
 	return nil
 }
 

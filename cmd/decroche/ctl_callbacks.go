@@ -102,7 +102,7 @@ func printCallback(out io.Writer, p api.Callback) error {
 		{"reason", p.Reason},
 		{"language", string(p.Lang)},
 		{"promised", promised(p.Promise) + ", at the latest " + shortTime(p.By)},
-		{"asked", shortTime(p.Asked) + " (" + string(p.Origin) + ")"},
+		{"asked", shortTime(p.Asked) + " (" + string(p.Origin) + scored(p.Score) + ")"},
 		{"next", shortTime(p.Due)},
 		{"contact", string(p.Contact)},
 		{"version", fmt.Sprint(p.Version)},
@@ -116,6 +116,14 @@ func printCallback(out io.Writer, p api.Callback) error {
 			cmp.Or(string(a.Result), "under way"), a.Call)
 	}
 	return w.Flush()
+}
+
+// scored is the answer to a survey that a promise was made for.
+func scored(score int) string {
+	if score == 0 {
+		return ""
+	}
+	return fmt.Sprintf(": %d out of 5", score)
 }
 
 type callbacksAddCmd struct {

@@ -29,6 +29,7 @@ import (
 	"decroche/service"
 	"decroche/speech"
 	"decroche/store"
+	"decroche/survey"
 	"decroche/web/api"
 )
 
@@ -73,6 +74,7 @@ type server struct {
 	live    *metrics.Live
 	ledger  *metrics.Ledger
 	office  *privacy.Office
+	surveys *survey.Office
 	figures *metrics.Figures
 	audited atomic.Pointer[metrics.Audited]
 	ari     *ari.Client
@@ -187,7 +189,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
 		Desk: s.desk.book, Promises: s.db.Promises(), Texts: s.db.SMS(), Links: s.desk.links,
 		Reports: s.reports, Facts: facts{s.db.Journal()},
-		Privacy: s.office, Journal: s.live, Speakers: s.speakers,
+		Privacy: s.office, Surveys: s.surveys, Journal: s.live, Speakers: s.speakers,
 		Reasons:  func() map[string]*service.Reason { return s.def.Load().Reasons },
 		HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
 		Zone:     func() *time.Location { return s.def.Load().Location },
@@ -227,6 +229,7 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return s.desk.outbox.Run(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.office.Run(ctx) })
+	g.Go(func() error { return s.surveys.Run(ctx) })
 	g.Go(func() error { return s.packs(ctx) })
 	g.Go(func() error { return s.audits(ctx) })
 	g.Go(func() error { return s.desk.links.Run(ctx) })
@@ -367,8 +370,10 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 		s.log.Info("a call is left in place", "call", info.ID, "why", err)
 	case info.Outgoing:
 		s.recallEnded(ctx, visit, visit.Recall.Outcome())
+		s.journey.LeftAnswered(context.WithoutCancel(ctx), info, visit, context.Cause(ctx))
 	default:
 		s.journey.LeftWaiting(context.WithoutCancel(ctx), info, visit, context.Cause(ctx))
+		s.journey.LeftAnswered(context.WithoutCancel(ctx), info, visit, context.Cause(ctx))
 	}
 }
 

@@ -54,6 +54,13 @@ func (s *server) render(ctx context.Context, def *service.Definition) error {
 			}
 		}
 	}
+	for _, q := range def.Survey.Questions {
+		for lang, phrase := range q.Wording {
+			if _, err := v.Phrase(ctx, "survey."+q.About, lang, phrase); err != nil {
+				return fmt.Errorf("the survey's question %q: %w", q.About, err)
+			}
+		}
+	}
 	labels := make([]service.Text, 0, len(def.Queues)+len(def.Reasons))
 	for _, q := range def.Queues {
 		labels = append(labels, q.Label)

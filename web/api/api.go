@@ -43,6 +43,7 @@ type Server struct {
 	Texts    Texts
 	Links    Links
 	Privacy  Privacy
+	Surveys  Surveys
 	// Reports are made from the figures as they are now; Facts are those behind them.
 	Reports func() report.Source
 	Facts   Facts
@@ -81,6 +82,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/agents/{id}", s.private(s.agent))
 	mux.HandleFunc("POST /api/agents/{id}/state", s.private(s.setAgent))
 	mux.HandleFunc("POST /api/calls/{id}/wrap-up", s.private(s.wrapUp))
+	mux.HandleFunc("POST /api/calls/{id}/survey", s.private(s.handOver))
 	mux.HandleFunc("GET /api/queues", s.private(s.queues))
 	mux.HandleFunc("GET /api/messages", s.private(s.messages))
 	mux.HandleFunc("POST /api/messages", s.private(s.publish))

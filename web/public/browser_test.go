@@ -17,6 +17,7 @@ import (
 	"decroche/call"
 	"decroche/callback"
 	"decroche/e2e/browser"
+	"decroche/survey"
 )
 
 // The pages in a real Chromium: testdata/browser/check.mjs walks them, this starts what it
@@ -126,6 +127,17 @@ func statesToSee(o *office) (pages []browserPage) {
 			add("move-"+s.name, o.link(p)+"/deplacer")
 		}
 	}
+	x, sv, link := surveyed(o)
+	add("survey", link)
+	for i, score := range []int{5, 1} {
+		done := sv
+		done.ID, done.Answers = survey.ID(fmt.Sprintf("S3AB00000%d", i+2)), []survey.Answer{{About: "overall", Score: score}}
+		x.all[done.ID] = done
+		add(fmt.Sprint("survey-", score), o.srv.Signer.surveyPath(done))
+	}
+	sv.ID, sv.Until = "S3AB000009", now.Add(-time.Minute)
+	x.all[sv.ID] = sv
+	add("survey-over", o.srv.Signer.surveyPath(sv))
 	add("forged", "/p/"+strings.Repeat("a", tokenLen))
 	for _, lang := range languages {
 		root := "/" + string(lang)
