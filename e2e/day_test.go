@@ -106,6 +106,7 @@ func TestADayOfFiftyCallsIsCountedAsItsScriptCountsIt(t *testing.T) {
 	t.Parallel()
 	closedNow := essai(t) // closedLine is closed now, the other numbers are always open
 	r := rig.Start(t, rig.Options{Service: closedNow})
+	r.Index() // before the callers share it
 	s := &script{Rig: r, count: map[string]int64{}, room: make(chan struct{}, 10)}
 
 	s.times(6, func() { // hangs up in the menu

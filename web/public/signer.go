@@ -282,7 +282,11 @@ func known(lang call.Lang) call.Lang {
 // say gives a text of the pages. Lines do not break within a number, nor before the signs
 // that French sets apart.
 func say(lang call.Lang, id string, pairs ...any) string {
-	t := text.Get(lang, "page."+id, pairs...)
+	return set(lang, text.Get(lang, "page."+id, pairs...))
+}
+
+// set keeps a text's parts together that belong together.
+func set(lang call.Lang, t string) string {
 	if lang == "fr" {
 		t = setApart.Replace(t)
 	}

@@ -86,9 +86,9 @@ func (s *Server) showSurvey(v *visit, sv survey.Survey) {
 
 // questionOf writes a question, the best answer first.
 func (v *visit) questionOf(q service.Question) questionView {
-	out := questionView{About: q.About, Text: v.phrase(q.Wording)}
-	if out.Text == "" {
-		out.Text = v.T("survey.question." + q.About)
+	out := questionView{About: q.About, Text: v.T("survey.question." + q.About)}
+	if own := v.phrase(q.Wording); own != "" {
+		out.Text = set(v.Lang, own)
 	}
 	chosen := v.r.PostFormValue(q.About)
 	add := func(score int, text string) {
