@@ -293,7 +293,7 @@ func asRefusal(err error) error {
 // not ask for a Place rather than a slot: where there is no Place they get the first free slot.
 func (b *Book) draft(ctx context.Context, pl plan) (Promise, error) {
 	p := Promise{
-		ID: newID(), Number: pl.Number, Lang: pl.Lang, Queue: pl.Queue, Reason: pl.Reason, Public: pl.Public,
+		ID: NewID(), Number: pl.Number, Lang: pl.Lang, Queue: pl.Queue, Reason: pl.Reason, Public: pl.Public,
 		Kind: pl.Kind, Origin: pl.Origin, Contact: pl.Contact, Score: pl.Score, Asked: pl.now, State: Pending,
 	}
 	if p.Contact == "" {
@@ -588,8 +588,8 @@ func (b *Book) log() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// newID is ten characters of Crockford's base 32: fifty random bits.
-func newID() ID {
+// NewID is ten characters of Crockford's base 32: fifty random bits.
+func NewID() ID {
 	const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 	raw := make([]byte, 10)
 	_, _ = rand.Read(raw) // never fails: it would crash the program

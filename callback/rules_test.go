@@ -477,7 +477,7 @@ func BenchmarkOfferDecision(b *testing.B) {
 	book := newBook(def, store)
 	for i := range 200 {
 		slot := time.Now().Truncate(Quarter).Add(time.Duration(i) * Quarter)
-		store.put(Promise{ID: newID(), Number: call.Number(fmt.Sprintf("+3363998%04d", i)), Queue: "accueil", State: Pending, Slot: slot})
+		store.put(Promise{ID: NewID(), Number: call.Number(fmt.Sprintf("+3363998%04d", i)), Queue: "accueil", State: Pending, Slot: slot})
 	}
 	ctx := context.Background()
 	b.Run("offer", func(b *testing.B) {

@@ -127,7 +127,7 @@ func (o *Office) ByLink(ctx context.Context, t Talk) error {
 func (o *Office) open(ctx context.Context, t Talk, how How, patience time.Duration) (Survey, bool, error) {
 	now := time.Now()
 	s := Survey{
-		ID: newID(), Contact: t.Contact, Number: t.Number, Lang: t.Lang, Queue: t.Queue, Reason: t.Reason, Public: t.Public,
+		ID: ID(callback.NewID()), Contact: t.Contact, Number: t.Number, Lang: t.Lang, Queue: t.Queue, Reason: t.Reason, Public: t.Public,
 		How: how, Asked: now, Until: now.Add(patience),
 	}
 	var ms []sms.Message

@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -137,14 +136,4 @@ func person(key []byte, n call.Number) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(n))
 	return hex.EncodeToString(mac.Sum(nil)[:16])
-}
-
-func newID() ID {
-	const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	raw := make([]byte, 10)
-	_, _ = rand.Read(raw) // never fails: it would crash the program
-	for i, c := range raw {
-		raw[i] = crockford[c&31]
-	}
-	return ID(raw)
 }

@@ -269,10 +269,11 @@ func TestTheDrawTakesItsShareAndTheSameOnesEachTime(t *testing.T) {
 	n := 0
 	for i := range 5000 {
 		id := call.ID(fmt.Sprintf("rcpt-1790000000.%d", i))
-		if l.Offered(id) {
+		drawn := l.Offered(id)
+		if drawn {
 			n++
 		}
-		if l.Offered(id) != l.Offered(id) {
+		if again := l.Offered(id); again != drawn {
 			t.Fatal("the draw changes its mind")
 		}
 	}
