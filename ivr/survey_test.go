@@ -345,6 +345,8 @@ func TestWhoWaitsIsOfferedTheQuestionsOnceAndChoosesThem(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		close(c.leg().leave)
 		time.Sleep(3 * time.Second)
+		o.mu.Lock()
+		defer o.mu.Unlock()
 		if len(o.talks) != 1 || !o.talks[0].Chosen {
 			t.Errorf("asked are %+v", o.talks)
 		}

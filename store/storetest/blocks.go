@@ -113,7 +113,8 @@ func packedBesideReaders(t *testing.T, e Engine) {
 	for i, by := range []*store.DB{db, other} { // two controllers
 		wg.Go(func() {
 			var err error
-			for range 10 { // while the other has the database it waits, and is tried again as the controller does
+			// While the other has the database it waits, and tries again as the controller does.
+			for until := time.Now().Add(2 * time.Minute); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
 				var n int
 				n, err = by.Journal().Seal(t.Context())
 				if sealed[i] += n; err == nil {
