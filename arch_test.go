@@ -21,16 +21,18 @@ type rule struct {
 }
 
 // domain are the packages that know what a public service is, and no technique.
-var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links", "privacy", "survey"}
+var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links", "privacy", "survey", "chat", "tags"}
 
 var rules = []rule{
 	{"call", nil, "the vocabulary stands on nothing, for everything stands on it"},
 	{"service", []string{"call", "text"}, "a definition is read and linted without a line to run it on"},
-	{"ivr", []string{"call", "service", "routing", "callback", "survey", "sms", "text"}, "a journey is tested in virtual time: sounds, storage and telephony come in through its own interfaces"},
+	{"ivr", []string{"call", "service", "routing", "callback", "survey", "sms", "tags", "text"}, "a journey is tested in virtual time: sounds, storage and telephony come in through its own interfaces"},
 	{"routing", []string{"call", "service"}, "who answers is decided by pure functions"},
 	{"routing/wait", nil, "the estimation of a wait is arithmetic on times and counts"},
 	{"callback", []string{"call", "service", "routing", "sms", "text"}, "a promise is kept whatever carries the call"},
 	{"survey", []string{"call", "service", "callback", "sms", "text"}, "a question is asked whatever carries it"},
+	{"chat", []string{"call", "service", "callback", "sms", "text"}, "what is written is answered whatever carries it"},
+	{"tags", []string{"call", "service"}, "what is known of a caller is kept whatever follows it"},
 	{"metrics/report", []string{"call", "service", "metrics", "text"}, "a report is words about figures"},
 	{"metrics", []string{"call", "service"}, "the indicators are computed from the journal alone"},
 	{"speech", []string{"call", "text"}, "synthesis serves whoever has a text"},

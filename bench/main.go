@@ -43,6 +43,7 @@ type options struct {
 	part            string
 	contacts        int    // the most that are told to the journal
 	engine          string // of the databases that keep them
+	keep            string // the folder of SQLite's, to measure again what was told once
 }
 
 func main() { os.Exit(run()) }
@@ -63,6 +64,7 @@ func run() int {
 	flag.StringVar(&o.part, "part", "", "callbacks, ledger: these alone, and no file")
 	flag.IntVar(&o.contacts, "contacts", 2_000_000, "contacts of the year whose figures are measured, and half and a quarter of them; 0: none")
 	flag.StringVar(&o.engine, "engine", "both", "sqlite, postgres, or both, for these")
+	flag.StringVar(&o.keep, "keep", "", "keep SQLite's years in this folder: they are told once, and measured again; empty: told anew")
 	flag.BoolVar(&o.all, "all", false, "run the Go benchmarks of routing, store and ari too")
 	flag.BoolVar(&o.quick, "quick", false, "processor rounds alone, and no file")
 	flag.Parse()

@@ -207,6 +207,35 @@ type TalkEvent struct {
 	Agent AgentID
 }
 
+// Guest is a third party who is asked into a conversation: an interpreter.
+type Guest struct {
+	Name   string // of the definition: "es"
+	Number Number
+	Trunk  string
+	Show   Number // the number shown
+}
+
+// GuestEvent is what becomes of a guest.
+type GuestEvent struct {
+	What  GuestWhat
+	Name  string
+	Agent AgentID
+	// Talked is how long they were in the conversation, of GuestLeft; Result says why they never
+	// were, of GuestUnreached.
+	Talked time.Duration
+	Result RingResult
+}
+
+// GuestWhat is what a GuestEvent tells.
+type GuestWhat string
+
+const (
+	GuestAsked     GuestWhat = "asked"
+	GuestJoined    GuestWhat = "joined"
+	GuestLeft      GuestWhat = "left"
+	GuestUnreached GuestWhat = "unreached"
+)
+
 // TalkEnd says who ended the conversation.
 type TalkEnd string
 

@@ -42,9 +42,13 @@ const (
 	EventAttempted     EventKind = "attempted"       // promise, attempt, agent, result, tries; Call is the contact
 	EventPromiseEnded  EventKind = "promise_ended"   // promise, state, by, late; Call is the contact
 	EventSMS           EventKind = "sms"             // purpose, state, promise; Call is the contact
+	EventInterpreter   EventKind = "interpreter"     // what (asked, joined, left, unreached), name, agent, talk_ms, cost (euros), why
+	EventTag           EventKind = "tag"             // what (set, removed, used), tag, agent; Call is that of a tag that is used
+	EventConversation  EventKind = "conversation"    // what (opened, answered, slow, closed), conversation, channel, queue, lang, agent, waited_ms; no Call
 	EventSurveyAsked   EventKind = "survey_asked"    // survey, how (call, sms), agent, team; Call is the contact
 	EventSurveyAnswer  EventKind = "survey_answered" // survey, question, about (welcome, answer, personal, overall, resolved), score, of; Call is the contact
 	EventAgentState    EventKind = "agent_state"     // agent, team, state, reason; Call is empty
+	EventAccess        EventKind = "access"          // line, open, why (hours, message): the access for deaf callers beside the line; Call is empty
 	EventController    EventKind = "controller"      // what: started, recovered, lost_exchange …; Call is empty
 )
 

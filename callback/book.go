@@ -58,7 +58,7 @@ type plan struct {
 
 // plan refuses those whom the service does not call back at all.
 func (b *Book) plan(r Request) (plan, error) {
-	pl := plan{Request: r, def: b.Service(), now: time.Now()}
+	pl := plan{Request: r, def: LineOf(b.Service(), r.Relay), now: time.Now()}
 	if pl.def == nil || !pl.def.Callback.On {
 		return pl, &Refusal{WhyOff}
 	}
@@ -293,7 +293,7 @@ func asRefusal(err error) error {
 // not ask for a Place rather than a slot: where there is no Place they get the first free slot.
 func (b *Book) draft(ctx context.Context, pl plan) (Promise, error) {
 	p := Promise{
-		ID: NewID(), Number: pl.Number, Lang: pl.Lang, Queue: pl.Queue, Reason: pl.Reason, Public: pl.Public,
+		ID: NewID(), Number: pl.Number, Lang: pl.Lang, Queue: pl.Queue, Reason: pl.Reason, Public: pl.Public, Relay: pl.Relay,
 		Kind: pl.Kind, Origin: pl.Origin, Contact: pl.Contact, Score: pl.Score, Asked: pl.now, State: Pending,
 	}
 	if p.Contact == "" {
@@ -304,7 +304,7 @@ func (b *Book) draft(ctx context.Context, pl plan) (Promise, error) {
 		until, ok := pl.place()
 		if ok {
 			p.Joined, p.Due, p.By = pl.Joined, pl.Joined, until
-			if p.Origin == FromQueue || p.Origin == FromSaturated || p.Origin == FromClosing {
+			if p.Origin == FromQueue || p.Origin == FromSaturated || p.Origin == FromClosing || p.Origin == FromAccess {
 				p.Due = pl.now.Add(handsFree)
 			}
 			return p, nil
@@ -349,7 +349,7 @@ func (b *Book) Move(ctx context.Context, id ID, version int64, kind Kind, slot t
 	if err != nil {
 		return Promise{}, fmt.Errorf("move promise %s: %w", id, err)
 	}
-	pl, err := b.plan(Request{Number: before.Number, Lang: before.Lang, Queue: before.Queue, Public: before.Public, Kind: kind, Slot: slot})
+	pl, err := b.plan(Request{Number: before.Number, Lang: before.Lang, Queue: before.Queue, Public: before.Public, Relay: before.Relay, Kind: kind, Slot: slot})
 	if err != nil {
 		return Promise{}, err
 	}
@@ -531,7 +531,7 @@ func (b *Book) notes(def *service.Definition, zone *time.Location, now time.Time
 
 // notesFor is notes for a promise there is, whatever the service says by now of its number.
 func (b *Book) notesFor(p Promise, now time.Time) notes {
-	def := b.Service()
+	def := LineOf(b.Service(), p.Relay)
 	if def == nil {
 		def = &service.Definition{Location: time.UTC}
 	}
@@ -549,6 +549,7 @@ func (b *Book) promised(p Promise, contact call.ID, merged bool) {
 	b.append(call.EventPromised, contact, map[string]any{
 		"promise": p.ID, "kind": p.Kind, "origin": p.Origin, "queue": p.Queue, "reason": p.Reason, "public": p.Public,
 		"asked_ms":  p.Asked.UnixMilli(),
+		"relayed":   p.Relay != "",
 		"joined_ms": p.Joined.UnixMilli(), "by_ms": p.By.UnixMilli(), "merged": merged,
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"time"
 
+	"decroche/call"
 	"decroche/service"
 )
 
@@ -31,6 +32,14 @@ func NextCallable(def *service.Definition, zone *time.Location, from time.Time) 
 		return s.from, true
 	}
 	return time.Time{}, false
+}
+
+// LineOf is the line as it is open for callbacks: through a relay centre, while that is there too.
+func LineOf(def *service.Definition, relay call.Number) *service.Definition {
+	if def == nil || relay == call.Withheld {
+		return def
+	}
+	return def.ThroughRelay()
 }
 
 // citizenDay is the citizens' day as a line that opens and closes in their own time zone, so

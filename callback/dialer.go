@@ -141,7 +141,7 @@ func (d *Dialer) count(calling bool) (n int) {
 // closes it, and the citizen's day is on. The journey asks again before it rings, for the
 // agent may have been slow to answer.
 func (d *Dialer) Allowed(p Promise) bool {
-	def := d.Service()
+	def := LineOf(d.Service(), p.Relay)
 	return def != nil && def.Queues[p.Queue] != nil && !d.closed(p.Queue) && CallableAt(def, zoneOf(p.Number, def), time.Now())
 }
 

@@ -319,6 +319,9 @@ func mixed(t reports, rng *rand.Rand, nQueues, nAgents, promises, callers int) {
 	}
 	d.run(func() {
 		waiting := d.waiting()
+		d.mu.Lock()
+		d.given = nil // who had an agent before anybody was seen to wait was given nothing over them
+		d.mu.Unlock()
 		for s := range length + 30 {
 			for i := range arrivals[s] {
 				d.caller(call.ID(fmt.Sprint("c", s, "-", i)), queues[rng.IntN(nQueues)].ID, time.Duration(20+rng.IntN(100))*time.Second)

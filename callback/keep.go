@@ -146,6 +146,9 @@ func (b *Book) judge(p *Promise, r Result, idle int, by string, now time.Time) C
 		p.State = InLine
 	default:
 		p.State, p.Node, p.Due = Pending, "", v.Due
+		if p.Relay != call.Withheld && r.Counts() {
+			c.Send = n.relaySilent(*p)
+		}
 	}
 	return c
 }

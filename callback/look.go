@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"decroche/call"
 	"decroche/service"
 )
 
@@ -43,7 +44,13 @@ func (h *hours) callable(zone *time.Location) bool {
 // allowed is Allowed at the moment of the look.
 func (d *Dialer) allowed(p Promise) bool {
 	def := d.hours.def
-	return def.Queues[p.Queue] != nil && !d.closed(p.Queue) && d.hours.callable(zoneOf(p.Number, def))
+	if def.Queues[p.Queue] == nil || d.closed(p.Queue) {
+		return false
+	}
+	if p.Relay != call.Withheld { // there are few, with hours of their own
+		return CallableAt(LineOf(def, p.Relay), zoneOf(p.Number, def), d.hours.at)
+	}
+	return d.hours.callable(zoneOf(p.Number, def))
 }
 
 // lookOnce makes the line what the Store, the hours and the exchange say. It tells when to

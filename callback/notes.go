@@ -22,6 +22,7 @@ import (
 //	promise:<id>:reminder:<slot, Unix seconds>
 //	promise:<id>:moved:<version>
 //	promise:<id>:carried:<due, Unix seconds>
+//	promise:<id>:relay_silent:<tries>
 //	promise:<id>:cancelled, promise:<id>:unreachable
 //	invite:<hash of number and day>
 type notes struct {
@@ -39,9 +40,19 @@ func (n notes) confirmed(p Promise) []sms.Message {
 	if p.Origin == FromCutOff {
 		id, purpose = "cut_off", sms.CutOff
 	}
+	if p.Relay != call.Withheld {
+		id += ".relay"
+	}
 	m := n.message(p, purpose, id+"."+string(p.Kind), "confirmed", n.page(p), p.Slot)
 	m.Expires = p.By
 	return n.toMobile(p, append([]sms.Message{m}, n.reminder(p)...)...)
+}
+
+// relaySilent tells that the relay centre could not put us through, and when we try again.
+func (n notes) relaySilent(p Promise) []sms.Message {
+	m := n.message(p, sms.RelaySilent, "relay_silent", fmt.Sprintf("relay_silent:%d", p.Tries), n.page(p), p.Due)
+	m.Expires = p.Due
+	return n.toMobile(p, n.byDay(m))
 }
 
 // moved are those of a promise that was moved; its version is the one before the move.

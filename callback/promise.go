@@ -42,6 +42,7 @@ const (
 	FromPage      Origin = "page"      // the public page
 	FromAgent     Origin = "agent"     // an agent wrote it down
 	FromCutOff    Origin = "cut_off"   // the line was cut while the caller waited
+	FromAccess    Origin = "access"    // behind the key for deaf and hard-of-hearing callers
 	FromSurvey    Origin = "survey"    // who was not satisfied, and wants to be called back
 )
 
@@ -74,8 +75,10 @@ type Promise struct {
 	Reason string      `json:"reason,omitempty"`
 	// Public is who the citizen is: a value of service.Number.Public.
 	Public string `json:"public,omitempty"`
-	Kind   Kind   `json:"kind"`
-	Origin Origin `json:"origin"`
+	// Relay is the relay centre that is called, and that gets the citizen on the line; "" for none.
+	Relay  call.Number `json:"relay,omitempty"`
+	Kind   Kind        `json:"kind"`
+	Origin Origin      `json:"origin"`
 	// Contact is the first call of the citizen's contact; a page's request has an id of its own.
 	Contact call.ID `json:"contact"`
 	// Score is what a promise FromSurvey was given for, of 5; 0: none.

@@ -8,11 +8,13 @@ import (
 
 // Request is somebody who asks to be called back.
 type Request struct {
-	Number  call.Number
-	Lang    call.Lang
-	Queue   string
-	Reason  string
-	Public  string // "" is "general"
+	Number call.Number
+	Lang   call.Lang
+	Queue  string
+	Reason string
+	Public string // "" is "general"
+	// Relay is the relay centre to go through, Withheld for none: Number is the citizen's all the same.
+	Relay   call.Number
 	Origin  Origin
 	Contact call.ID // "": a new contact
 	// Score is the answer to a survey that makes it, of 5; 0: none.

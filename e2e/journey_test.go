@@ -146,7 +146,7 @@ func pressesWrongKeys(t *testing.T, r *rig.Rig) {
 	c := r.Dial(line, "+33639980013")
 	for range 3 {
 		c.Hears("fr/menu-principal", 10*time.Second)
-		c.Types("#")
+		c.Types("7")
 	}
 	c.Hears("fr/menu.to-person", 5*time.Second)
 	c.Hears("fr/queue.joined", 5*time.Second)

@@ -105,7 +105,9 @@ func inOutbox(t *testing.T, r *rig.Rig, pattern string) (found string) {
 // books goes the whole way of a booking, and gives the last form sent and the page it led to.
 func books(t *testing.T, r *rig.Rig, number string, choose func(page) string) (last url.Values, at string, done page) {
 	t.Helper()
-	first := browse(t, "http://"+r.Public+"/", nil, "Accept-Language", "fr-FR")
+	menu := browse(t, "http://"+r.Public+"/", nil, "Accept-Language", "fr-FR")
+	menu.says(t, http.StatusOK, "menu.title")
+	first := browse(t, menu.at.String()+"/rappel", nil)
 	first.says(t, http.StatusOK, "book.title")
 	times := browse(t, first.at.String(), url.Values{"subject": {"accueil/dossier"}, "number": {number}})
 	times.says(t, http.StatusOK, "times.title")

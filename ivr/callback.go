@@ -1,6 +1,7 @@
 package ivr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,10 @@ type Asking struct {
 	// Survey and Score are of who was not satisfied.
 	Survey survey.ID `json:"survey,omitempty"`
 	Score  int       `json:"score,omitempty"`
+	// Relay: the citizen is to be called through the relay centre.
+	Relay bool `json:"relay,omitempty"`
+	// Back is the step to go back to without a promise, "" for the line, or goodbye.
+	Back string `json:"back,omitempty"`
 }
 
 // bookPatience bounds how long a caller waits for the book of promises.
@@ -56,7 +61,7 @@ const bookPatience = 5 * time.Second
 
 // callsBack says whether callbacks are offered in this call.
 func (j *Journey) callsBack(v *Visit) bool {
-	return j.Callbacks != nil && v.def.Callback.On && v.Recall == nil
+	return j.Callbacks != nil && v.def.Callback.On && v.Recall == nil && (!v.relayed() || v.relayNumber() != call.Withheld)
 }
 
 // request is what the caller asks for, for the number given.
@@ -76,8 +81,12 @@ func (v *Visit) request(c call.Info, a *Asking, n call.Number) callback.Request 
 	if a.Origin == callback.FromSurvey { // that wait is over
 		joined = time.Time{}
 	}
+	relay := v.relayNumber()
+	if a.Relay {
+		relay = v.def.RelayNumber()
+	}
 	return callback.Request{
-		Number: n, Lang: v.Lang, Queue: queue, Reason: v.Reason, Public: number.Public,
+		Number: n, Lang: v.Lang, Queue: queue, Reason: v.Reason, Public: cmp.Or(v.Public, number.Public), Relay: relay,
 		Origin: a.Origin, Contact: contact, Score: a.Score, Joined: joined, Wait: a.Wait,
 	}
 }
@@ -117,7 +126,7 @@ func (j *Journey) instead(ctx context.Context, c call.Call, v *Visit, words serv
 	var opts callback.Options
 	why, err := callback.WhyOff, error(nil)
 	if j.callsBack(v) {
-		opts, why, err = j.options(ctx, v.request(c.Info(), a, c.Info().From))
+		opts, why, err = j.options(ctx, v.request(c.Info(), a, v.own(c.Info())))
 	}
 	sounds := j.prompts(ctx, v, words.Prompts()...)
 	switch {
@@ -177,6 +186,9 @@ func (j *Journey) callback(ctx context.Context, c call.Call, v *Visit) (string, 
 		return "", err
 	}
 	own := c.Info().From
+	if v.relayed() { // that is the centre's
+		return j.another(ctx, c, v, "callback.relay")
+	}
 	opts, why, err := j.options(ctx, v.request(c.Info(), a, own))
 	switch {
 	case err != nil:
@@ -204,7 +216,7 @@ func (j *Journey) callback(ctx context.Context, c call.Call, v *Visit) (string, 
 
 // prompt names a question whose last choice is to wait on, or to end the call where there is no line.
 func (a *Asking) prompt(id string) string {
-	if a.Waiting {
+	if a.Waiting || a.Back != "" {
 		return id
 	}
 	return id + ".end"
@@ -226,15 +238,18 @@ func (j *Journey) back(ctx context.Context, c call.Call, v *Visit, words ...stri
 	a := v.Asking
 	j.note(c, call.EventOfferRefused, "what", "callback")
 	c.Flush()
-	if !a.Waiting {
+	if !a.Waiting && a.Back == "" {
 		words = append(words, "goodbye")
 	}
 	if err := c.Say(ctx, j.prompts(ctx, v, words...)...); err != nil {
 		return "", err
 	}
 	v.Asking = nil
-	if a.Waiting {
+	switch {
+	case a.Waiting:
 		return StepQueue, nil
+	case a.Back != "":
+		return a.Back, nil
 	}
 	return v.end(a.End.Outcome, a.End.Reason)
 }

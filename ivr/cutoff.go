@@ -26,6 +26,8 @@ func (j *Journey) LeftWaiting(ctx context.Context, c call.Info, v *Visit, cause 
 		return
 	case v.Joined.IsZero() || !v.Connected.IsZero():
 		return
+	case v.relayed() && (v.Asking == nil || v.Asking.Number == call.Withheld):
+		return // the relay's number is not the citizen's
 	}
 	a := &Asking{Origin: callback.FromCutOff}
 	number := c.From
@@ -37,7 +39,7 @@ func (j *Journey) LeftWaiting(ctx context.Context, c call.Info, v *Visit, cause 
 	switch cut := errors.Is(cause, call.ErrCutOff) || errors.Is(cause, call.ErrTechnical); {
 	case cut && rules.CutOff:
 		j.promiseCutOff(ctx, r)
-	case !cut && errors.Is(cause, call.ErrHangup) && rules.InviteAbandoned && time.Since(v.Joined) >= shortWait:
+	case !cut && errors.Is(cause, call.ErrHangup) && rules.InviteAbandoned && !v.Offline && time.Since(v.Joined) >= shortWait:
 		ctx, cancel := context.WithTimeout(ctx, bookPatience)
 		defer cancel()
 		if err := j.Callbacks.Invite(ctx, r); err != nil {
@@ -87,7 +89,7 @@ func (j *Journey) sayNotPromised(what string, id call.ID, err error) {
 // calledAgain ends the promise of a caller who has a person on the line now. The call goes
 // on whatever comes of it.
 func (j *Journey) calledAgain(ctx context.Context, c call.Call, v *Visit) {
-	if !j.callsBack(v) || c.Info().From == call.Withheld {
+	if !j.callsBack(v) || c.Info().From == call.Withheld || v.relayed() {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, promptly)

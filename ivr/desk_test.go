@@ -187,7 +187,7 @@ type texts struct {
 	err  error
 }
 
-func (x *texts) SendLink(_ context.Context, m sms.Message) error {
+func (x *texts) SendText(_ context.Context, m sms.Message) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.err == nil {

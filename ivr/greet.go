@@ -8,34 +8,52 @@ import (
 
 	"decroche/call"
 	"decroche/service"
+	"decroche/tags"
 )
 
 // pause is how long the caller may think after being asked for a language.
 const pause = 3 * time.Second
 
 // greet finds out which number was dialled and what that says of the caller.
-func (j *Journey) greet(_ context.Context, c call.Call, v *Visit) (string, error) {
+func (j *Journey) greet(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	v.Lang = v.def.Languages[0]
 	number, ok := v.def.NumberFor(c.Info().To)
 	if !ok {
 		return StepUnknown, nil
 	}
-	if number.Language != "" || len(v.def.Languages) == 1 {
-		if number.Language != "" {
-			v.Lang = number.Language
-		}
-		j.note(c, call.EventLanguage, "lang", v.Lang, "by", "number")
-		return StepHours, nil
+	v.Public = v.def.PublicOf(c.Info())
+	known := j.recognise(ctx, c, v)
+	by := "number"
+	switch {
+	case number.Language != "":
+		v.Lang = number.Language
+	case known != "":
+		v.Lang, by = known, "tag"
+	case len(v.def.Languages) > 1 && !v.relayed():
+		return StepLanguage, nil
 	}
-	return StepLanguage, nil
+	j.note(c, call.EventLanguage, "lang", v.Lang, "by", by)
+	return StepHours, nil
+}
+
+// hint is the prompt that tells deaf and hard-of-hearing callers their key, before all others;
+// "" where it was said with the languages, or no menu follows.
+func (v *Visit) hint(number service.Number) string {
+	asked := number.Language == "" && len(v.def.Languages) > 1
+	if asked || v.straight(number) != "" {
+		return ""
+	}
+	return v.def.Access.Hint
 }
 
 // language offers the languages, each in its own words. Who says nothing gets the first;
 // a key that names no language was meant for the menu.
 func (j *Journey) language(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	var offer []call.Sound
-	for _, lang := range v.def.Languages {
-		offer = append(offer, j.promptsIn(ctx, v, lang, v.def.Entry.LanguagePrompt)...)
+	for _, prompt := range []string{v.def.Access.Hint, v.def.Entry.LanguagePrompt} {
+		for _, lang := range v.def.Languages {
+			offer = append(offer, j.promptsIn(ctx, v, lang, prompt)...)
+		}
 	}
 	key, err := c.Read(ctx, pause, offer...)
 	by := "default"
@@ -58,8 +76,8 @@ func (j *Journey) hours(ctx context.Context, c call.Call, v *Visit) (string, err
 	if !v.def.OpeningFor(number, time.Now()).Open {
 		return StepClosed, nil
 	}
-	if !v.again { // nobody is welcomed twice
-		if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, v.def.Entry.Welcome)...); err != nil {
+	if !v.again && !v.relayed() { // nobody is welcomed twice
+		if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, v.hint(number), v.def.Entry.Welcome)...); err != nil {
 			return "", err
 		}
 	}
@@ -76,8 +94,11 @@ func (j *Journey) news(ctx context.Context, c call.Call, v *Visit) (string, erro
 		return "", err
 	}
 	number, _ := v.def.NumberFor(c.Info().To)
-	if number.Queue != "" {
-		return j.toQueue(c, v, number.Queue)
+	if queue := v.straight(number); queue != "" {
+		return j.toQueue(c, v, queue)
+	}
+	if v.tagged(tags.Deaf) && v.def.Access.Prompt != "" { // as if they had pressed its key
+		return StepAccess, nil
 	}
 	v.Menu, v.Tries = v.def.Entry.Menu, 0
 	return StepMenu, nil
@@ -87,7 +108,7 @@ func (j *Journey) news(ctx context.Context, c call.Call, v *Visit) (string, erro
 func (j *Journey) sayDated(ctx context.Context, c call.Call, v *Visit, queue string) error {
 	now := time.Now()
 	for _, m := range v.def.Entry.Messages {
-		if m.Queue != queue || now.Before(m.From) || !now.Before(m.Until) {
+		if v.relayed() || m.Queue != queue || now.Before(m.From) || !now.Before(m.Until) {
 			continue
 		}
 		if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, m.Prompt)...); err != nil {
@@ -103,7 +124,7 @@ func (j *Journey) sayDated(ctx context.Context, c call.Call, v *Visit, queue str
 func (j *Journey) sayIncidents(ctx context.Context, c call.Call, v *Visit, queue string) (replaced bool, err error) {
 	for _, m := range j.News.Active(queue, time.Now()) {
 		replaced = replaced || m.Replace
-		if slices.Contains(v.News, m.ID) {
+		if slices.Contains(v.News, m.ID) || v.relayed() && !m.Replace {
 			continue
 		}
 		if err := c.Say(ctx, j.incident(ctx, v, m)...); err != nil {

@@ -1,7 +1,7 @@
 // Package ivr is what a caller hears: the journey from the first word to the last, as
 // steps that read like the conversation.
 //
-//	greet → language → hours → news → menu ⇄ info → queue → talk → survey → goodbye
+//	greet → language → hours → news → menu ⇄ info, access → queue → talk → survey → goodbye
 //	           closed, saturated, replaced and sorry are the ways out that cannot lead to a person now
 //	queue, closed, saturated ⇄ callback → callback.when → callback.noted: a promise to call back
 //	survey → callback: who was not satisfied may be called back
@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"decroche/call"
@@ -28,6 +29,7 @@ import (
 	"decroche/routing"
 	"decroche/routing/wait"
 	"decroche/service"
+	"decroche/tags"
 )
 
 // Voice gives the sounds. A sound that cannot be had is left out, logged and counted
@@ -40,6 +42,8 @@ type Voice interface {
 	// Sentence is a sentence of the built-in catalogue with its values filled in: name, value, …
 	// Its sound has the sentence's id as its name, whatever the values.
 	Sentence(ctx context.Context, id string, lang call.Lang, pairs ...any) (call.Sound, error)
+	// Clear is the same sound slower and louder, for who has not understood it.
+	Clear(ctx context.Context, s call.Sound) (call.Sound, error)
 }
 
 // News is the board of incident messages.
@@ -67,18 +71,28 @@ type Journey struct {
 	Callbacks Callbacks
 	Links     Links
 	Texts     Texter
+	// MenuURL is the page where the menu is read; nil: there is none.
+	MenuURL func(lang call.Lang) string
+	// AccessURL is the page by which a callback through the relay centre is booked; nil or "": none.
+	AccessURL func(lang call.Lang) string
+	// WriteURL is the page by which an agent is written to; nil or "": none.
+	WriteURL func(lang call.Lang) string
+	// Tags tells what callers want known of them; nil: nothing is known.
+	Tags Tags
 	// Surveys asks callers what they thought; nil: nobody is asked.
 	Surveys Surveys
 }
 
 // Visit is what the journey knows of one caller. It is saved between steps.
 type Visit struct {
-	Lang   call.Lang `json:"lang"`
-	Menu   string    `json:"menu,omitempty"`
-	Tries  int       `json:"tries,omitempty"`
-	Info   string    `json:"info,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Queue  string    `json:"queue,omitempty"`
+	Lang call.Lang `json:"lang"`
+	// Public is who calls: a value of service.Number.Public.
+	Public string `json:"public,omitempty"`
+	Menu   string `json:"menu,omitempty"`
+	Tries  int    `json:"tries,omitempty"`
+	Info   string `json:"info,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Queue  string `json:"queue,omitempty"`
 	// InfoHeard: an information was heard to its end; AgentAsked: a person was asked for.
 	InfoHeard  bool `json:"info_heard,omitempty"`
 	AgentAsked bool `json:"agent_asked,omitempty"`
@@ -104,8 +118,15 @@ type Visit struct {
 	Asking *Asking `json:"asking,omitempty"`
 	// Promise is what the caller was promised in this call.
 	Promise callback.ID `json:"promise,omitempty"`
+	// Tags are what is known of the caller.
+	Tags []tags.Kind `json:"tags,omitempty"`
+	// Offline: they do without the internet; nothing is offered online any more.
+	Offline bool `json:"offline,omitempty"`
 	// LinkSent: the one link of this call was sent.
 	LinkSent bool `json:"link_sent,omitempty"`
+	// Again counts how often words were asked for again, Written those sent as a text.
+	Again   int `json:"again,omitempty"`
+	Written int `json:"written,omitempty"`
 	// Survey is what the caller wants of the survey; Answered: they have answered some of it.
 	Survey   Wish `json:"survey,omitempty"`
 	Answered bool `json:"answered,omitempty"`
@@ -122,6 +143,9 @@ type Visit struct {
 	leg         call.AgentLeg
 	// again says that an earlier controller has begun the present step.
 	again bool
+	// told is what was announced last to who waits; slowly says that the next is to be said so.
+	told   []call.Sound
+	slowly bool
 }
 
 // The names of the steps, as checkpoints keep them.
@@ -132,6 +156,7 @@ const (
 	StepNews      = "news"
 	StepMenu      = "menu"
 	StepInfo      = "info"
+	StepAccess    = "access"
 	StepQueue     = "queue"
 	StepTalk      = "talk"
 	StepSurvey    = "survey"
@@ -162,6 +187,7 @@ func (j *Journey) Steps() map[string]call.Step[Visit] {
 		StepNews:      j.news,
 		StepMenu:      j.menu,
 		StepInfo:      j.info,
+		StepAccess:    j.access,
 		StepQueue:     j.queue,
 		StepTalk:      j.talk,
 		StepSurvey:    j.survey,
@@ -187,6 +213,9 @@ func (j *Journey) Steps() map[string]call.Step[Visit] {
 			if v.def == nil { // the first step of this process for the call
 				v.def = j.Service()
 			}
+			if !strings.HasPrefix(name, "recall.") { // where a key is a sign of a person
+				c = &listener{Call: c, j: j, v: v}
+			}
 			return step(ctx, c, v)
 		}
 	}
@@ -209,7 +238,7 @@ func (j *Journey) Ended(v *Visit, step string, err error) call.End {
 		return call.End{Outcome: call.Answered, Reason: reason}
 	case StepQueue:
 		return call.End{Outcome: call.Abandoned, Reason: reason}
-	case StepCallback, StepWhen, StepNoted:
+	case StepCallback, StepWhen, StepNoted: // from the access too
 		return call.End{Outcome: v.outcomeUnpromised(), Reason: reason}
 	case StepClosed:
 		return call.End{Outcome: call.Closed, Reason: reason}
@@ -259,8 +288,8 @@ func (j *Journey) prompts(ctx context.Context, v *Visit, names ...string) []call
 func (j *Journey) promptsIn(ctx context.Context, v *Visit, lang call.Lang, names ...string) []call.Sound {
 	var sounds []call.Sound
 	for _, name := range names {
-		if name == "" || j.Links != nil && j.Links.Muted(name) {
-			continue // it sends online, and the site is down
+		if name == "" || j.Links != nil && j.Links.Muted(name) || v.Offline && v.def.SendsOnline(name) {
+			continue // it sends online, and the site is down or of no use to them
 		}
 		sound, err := j.prompt(ctx, v, lang, name)
 		if err != nil {

@@ -21,7 +21,7 @@ type Links interface {
 
 // Texter takes a text message, durably; a message whose key is known already is not sent again.
 type Texter interface {
-	SendLink(ctx context.Context, m sms.Message) error
+	SendText(ctx context.Context, m sms.Message) error
 }
 
 // keyLink is the key that has the link sent, or its address said again.
@@ -32,7 +32,7 @@ const keyLink = '3'
 func (j *Journey) offerLink(ctx context.Context, c call.Call, v *Visit, id string) (words []call.Sound, key bool) {
 	link := v.def.Links[id]
 	switch {
-	case link == nil || j.Texts == nil || v.LinkSent:
+	case link == nil || j.Texts == nil || v.LinkSent || v.Offline:
 		return nil, false
 	case j.isDown(id):
 		return j.sentence(ctx, v.Lang, "link.down", "label", phraseIn(link.Label, v)), false
@@ -53,7 +53,7 @@ func (j *Journey) isDown(id string) bool {
 // sayAddress tells callers without a mobile where the link leads; a key skips it.
 func (j *Journey) sayAddress(ctx context.Context, c call.Call, v *Visit, id string) error {
 	link := v.def.Links[id]
-	if link == nil || j.Texts == nil || j.isDown(id) || c.Info().From.Kind() == call.KindMobile {
+	if link == nil || j.Texts == nil || v.Offline || j.isDown(id) || c.Info().From.Kind() == call.KindMobile {
 		return nil
 	}
 	_, err := c.SayUnlessKey(ctx, j.address(ctx, v, link)...)
@@ -71,7 +71,7 @@ func (j *Journey) link(ctx context.Context, c call.Call, v *Visit, id string) []
 	}
 	bounded, cancel := context.WithTimeout(ctx, bookPatience)
 	defer cancel()
-	err := j.Texts.SendLink(bounded, sms.Message{
+	err := j.Texts.SendText(bounded, sms.Message{
 		Key: "link:" + string(info.ID), To: info.From, Lang: v.Lang, Purpose: sms.Link, Contact: info.ID,
 		Text: callback.Plain(text.Get(v.Lang, "smslink.link", "service", v.serviceName(), "label", phraseIn(link.Label, v), "url", link.URL)),
 	})

@@ -3,6 +3,7 @@ package ivr
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"decroche/call"
 )
@@ -45,6 +46,8 @@ func (j *Journey) menu(ctx context.Context, c call.Call, v *Visit) (string, erro
 			case choice.Info != "":
 				v.Info = choice.Info
 				return StepInfo, nil
+			case choice.Access:
+				return StepAccess, nil
 			case choice.Queue != "":
 				return j.toQueue(c, v, choice.Queue)
 			default:
@@ -79,13 +82,14 @@ func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, erro
 		v.InfoHeard = true
 		j.note(c, call.EventInfo, "info", v.Info)
 	}
-	if err := j.sayAddress(ctx, c, v, info.Link); err != nil {
+	if err := j.sayAddress(ctx, c, v, info.Link); err != nil { // to who has no mobile
 		return "", err
 	}
 	var first []call.Sound
 	for try := 0; try <= patience; try++ {
 		link, offered := j.offerLink(ctx, c, v, info.Link)
-		question := append(append(first, link...), j.prompts(ctx, v, "info.offer-person")...)
+		without, away := j.offerOffline(ctx, v, info)
+		question := slices.Concat(first, link, without, j.prompts(ctx, v, "info.offer-person"))
 		key, err := c.Read(ctx, pause+pause, question...)
 		switch {
 		case errors.Is(err, call.ErrNoInput):
@@ -94,10 +98,14 @@ func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, erro
 			return "", err
 		case key == '1' || key == '0':
 			return j.toQueue(c, v, info.Queue)
-		case key == '2' || key == '*':
+		case key == '2':
 			return StepInfo, nil
 		case key == keyLink && offered:
 			first = j.link(ctx, c, v, info.Link)
+		case key == keyOffline && away:
+			if first, err = j.offline(ctx, c, v, info); err != nil {
+				return "", err
+			}
 		default:
 			c.Flush()
 			first = j.prompts(ctx, v, "menu.wrong")
@@ -111,6 +119,7 @@ func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, erro
 
 // toQueue notes that a person was asked for, and where.
 func (j *Journey) toQueue(c call.Call, v *Visit, queue string) (string, error) {
+	queue = v.queueFor(queue)
 	v.Queue, v.AgentAsked = queue, true
 	j.note(c, call.EventAgentAsked, "queue", queue)
 	return StepQueue, nil

@@ -74,7 +74,7 @@ func (j *Journey) enter(c call.Call, v *Visit) (err error) {
 	if v.Joined.IsZero() {
 		v.Joined = time.Now()
 	}
-	who := routing.Caller{ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: v.QueueGreeted}
+	who := routing.Caller{ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Public: v.Public, Joined: v.Joined, Resumed: v.QueueGreeted}
 	err = routing.ErrUnknownQueue
 	if v.def.Queues[v.Queue] != nil {
 		v.place, err = j.Floor.Join(who)
@@ -119,6 +119,9 @@ func (j *Journey) join(ctx context.Context, c call.Call, v *Visit) (time.Duratio
 	}
 	v.QueueGreeted = true
 	j.note(c, call.EventQueued, "queue", v.Queue, "position", v.place.Standing().Position)
+	if v.relayed() {
+		return j.announce(ctx, c, v, "relay.joined")
+	}
 	return j.announce(ctx, c, v, "queue.joined")
 }
 
@@ -135,12 +138,17 @@ const breath = 3 * time.Second
 // attend is the wait itself; the words under way last as long as spoken.
 func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time.Duration) (string, error) {
 	rules := v.rules(j)
-	next := time.NewTimer(max(rules.Announce, spoken+breath))
+	period := v.period(rules)
+	next := time.NewTimer(max(period, spoken+breath))
 	defer next.Stop()
 	announce := func() error {
 		spoken, err := j.announce(ctx, c, v)
-		next.Reset(max(rules.Announce, spoken+breath))
+		next.Reset(max(period, spoken+breath))
 		return err
+	}
+	tell := func(words []call.Sound) error { // something else than the place in line
+		next.Reset(max(period, length(words)+breath))
+		return c.Announce(ctx, words...)
 	}
 	answered, rings := make(chan struct{}, 1), make(chan rung, 1)
 	ringing, connecting := false, false
@@ -205,11 +213,19 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 			if connecting {
 				continue
 			}
+			if key == keyWritten {
+				if err := tell(j.write(ctx, c, v, v.told)); err != nil {
+					return "", err
+				}
+				continue
+			}
+			if key == keyAgain {
+				v.Again++
+				v.slowly = true
+			}
 			if key == keySurvey && v.Survey == WishOffered {
 				v.Survey = WishChosen
-				words := j.prompts(ctx, v, "survey.chosen")
-				next.Reset(max(rules.Announce, length(words)+breath))
-				if err := c.Announce(ctx, words...); err != nil {
+				if err := tell(j.prompts(ctx, v, "survey.chosen")); err != nil {
 					return "", err
 				}
 				continue
@@ -254,7 +270,7 @@ func (j *Journey) ring(ctx context.Context, c call.Call, v *Visit, r *routing.Re
 	r.On(c.Info().ID)
 	r.Ringing()
 	j.note(c, call.EventRinging, "agent", agent)
-	leg, err := c.Ring(ctx, call.Ring{Agent: agent, Timeout: rules.RingTimeout, Show: c.Info().From, Name: rules.ID})
+	leg, err := c.Ring(ctx, call.Ring{Agent: agent, Timeout: rules.RingTimeout, Show: c.Info().From, Name: v.banner(rules)})
 	if err != nil {
 		return rung{reservation: r, err: err}
 	}
@@ -276,7 +292,11 @@ func (j *Journey) whisper(ctx context.Context, v *Visit, rules *service.Queue) [
 		return j.recallWhisper(ctx, v, rules)
 	}
 	lang := v.def.Languages[0] // the agents' language
-	sounds := append(j.promptsIn(ctx, v, lang, rules.Whisper), j.subject(ctx, v, rules)...)
+	sounds := j.promptsIn(ctx, v, lang, rules.Whisper)
+	if v.relayed() {
+		sounds = append(sounds, j.promptsIn(ctx, v, lang, "whisper.relay")...)
+	}
+	sounds = append(sounds, j.subject(ctx, v, rules)...)
 	return append(sounds, j.promptsIn(ctx, v, lang, WhisperWait(time.Since(v.Joined)))...)
 }
 
@@ -330,7 +350,7 @@ func (j *Journey) hand(ctx context.Context, c call.Call, v *Visit) (string, erro
 func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...string) (time.Duration, error) {
 	sounds := j.prompts(ctx, v, first...)
 	for _, m := range j.News.Active(v.Queue, time.Now()) {
-		if !slices.Contains(v.News, m.ID) {
+		if !slices.Contains(v.News, m.ID) && (m.Replace || !v.relayed()) {
 			sounds = append(sounds, j.incident(ctx, v, m)...)
 			j.heard(c, v, m)
 		}
@@ -371,6 +391,12 @@ func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...
 		case err != nil && ctx.Err() == nil:
 			j.Log.Error("a caller waits on who could not be saved", "call", c.Info().ID, "err", err)
 		}
+	}
+	v.told = sounds
+	if v.slowly {
+		sounds, v.slowly = j.clear(ctx, sounds), false
+	} else {
+		sounds = j.paced(ctx, v, sounds)
 	}
 	return length(sounds), c.Announce(ctx, sounds...)
 }

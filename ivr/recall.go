@@ -28,6 +28,8 @@ type Recall struct {
 	Origin  callback.Origin `json:"origin"`
 	// Score is the answer to a survey that the promise was made for, 0 for none.
 	Score int `json:"score,omitempty"`
+	// Citizen is whom a relay centre is to get on the line; Withheld: we call the citizen ourselves.
+	Citizen call.Number `json:"citizen,omitempty"`
 	// VoicemailLeft: a message was left, now or in an attempt before.
 	VoicemailLeft bool `json:"voicemail_left,omitempty"`
 	// AgentFirst: the agent is rung, then the citizen.
@@ -219,7 +221,11 @@ func (j *Journey) dial(ctx context.Context, out call.Outgoing, v *Visit) error {
 		}
 	})
 	r := v.Recall
-	err := out.Dial(ctx, call.Dial{Timeout: v.def.Callback.Ring, Started: func() {
+	ring := v.def.Callback.Ring
+	if relay := v.def.Access.Relay; r.Citizen != call.Withheld && relay != nil {
+		ring = relay.Ring
+	}
+	err := out.Dial(ctx, call.Dial{Timeout: ring, Started: func() {
 		j.note(out, call.EventDialled, "promise", r.Promise, "attempt", r.Attempt, "contact", r.Contact)
 	}})
 	if why := context.Cause(ctx); err != nil && (errors.Is(why, errAgentGone) || errors.Is(why, errSettled)) {
@@ -240,12 +246,13 @@ func (j *Journey) recallGreet(ctx context.Context, c call.Call, v *Visit) (strin
 			return j.recallSorry(ctx, c, v)
 		}
 	}
-	rules := v.def.Callback
-	words := j.greeting(ctx, v)
 	var err error
-	if rules.Speech {
+	switch rules, words := v.def.Callback, j.greeting(ctx, v); {
+	case v.Recall.Citizen != call.Withheld:
+		err = j.throughRelay(ctx, c, v, words)
+	case rules.Speech:
 		err = out.Confirm(ctx, rules.Answer, words...)
-	} else {
+	default:
 		_, err = c.Read(ctx, rules.Answer, words...)
 	}
 	switch left := context.Cause(ctx); {
@@ -280,6 +287,9 @@ func (j *Journey) recallGreet(ctx context.Context, c call.Call, v *Visit) (strin
 
 // greeting is what a citizen hears first.
 func (j *Journey) greeting(ctx context.Context, v *Visit) []call.Sound {
+	if v.Recall.Citizen != call.Withheld {
+		return j.relayGreeting(ctx, v)
+	}
 	hello, press := "recall.hello", "recall.press"
 	switch v.Recall.Origin {
 	case callback.FromCutOff:
@@ -326,7 +336,7 @@ func (j *Journey) voicemail(ctx context.Context, c call.Call, v *Visit) (string,
 	var freed sync.WaitGroup
 	defer freed.Wait()
 	freed.Go(func() { j.free(ctx, v, "recall.agent.voicemail") })
-	if !r.VoicemailLeft {
+	if !r.VoicemailLeft && r.Citizen == call.Withheld { // a centre has nobody to give it to
 		r.VoicemailLeft = true
 		id := "recall.voicemail"
 		if r.Last {
@@ -349,7 +359,7 @@ func (j *Journey) recallWait(ctx context.Context, c call.Call, v *Visit) (string
 	if v.place == nil { // after a restart of the controller
 		var err error
 		v.place, err = j.Floor.Join(routing.Caller{
-			ID: call.ID("cb-" + string(v.Recall.Promise)), Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: true, Kind: "callback",
+			ID: call.ID("cb-" + string(v.Recall.Promise)), Queue: v.Queue, Lang: v.Lang, Public: v.Public, Joined: v.Joined, Resumed: true, Kind: "callback",
 		})
 		if err != nil {
 			return "", err
@@ -457,6 +467,9 @@ func (j *Journey) recallWhisper(ctx context.Context, v *Visit, rules *service.Qu
 	}
 	if v.Recall.Score > 0 {
 		sounds = append(sounds, j.promptsIn(ctx, v, lang, "whisper.survey."+strconv.Itoa(v.Recall.Score))...)
+	}
+	if v.relayed() {
+		sounds = append(sounds, j.promptsIn(ctx, v, lang, "whisper.relay")...)
 	}
 	if v.Recall.AgentFirst {
 		sounds = append(sounds, j.promptsIn(ctx, v, lang, "whisper.callback.refuse")...)

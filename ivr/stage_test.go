@@ -85,7 +85,11 @@ reasons:
   venir: {label: {fr: Venir, en: Visit}, simple: true}
 closed: {prompt: ferme, hours: ferme-horaires, other_means: autres-moyens, callback: rappel}
 saturated: {prompt: sature, hours: ferme-horaires, other_means: autres-moyens, callback: rappel}
-access: {prompt: acces, number: 01 99 00 39 42, queue: accueil}
+access:
+  prompt: acces
+  number: 01 99 00 39 42
+  queue: titres
+  relay: {number: 01 99 00 50 00, callers: [01 99 00 50 01, 01 99 00 50 02]}
 callback: {abandoned: sms}
 links:
   site: {url: "https://www.exemple.fr/titres", label: {fr: notre site, en: our site}, spoken: adresse, prompts: [info-site, autres-moyens]}
@@ -117,6 +121,8 @@ type stage struct {
 	sites   *sites
 	texts   *texts
 	surveys *opinions // nil: nobody is asked
+	// accessURL is the journey's.
+	accessURL func(call.Lang) string
 
 	mu      sync.Mutex
 	missing map[string]bool // prompts that cannot be had
@@ -173,6 +179,7 @@ func (s *stage) start() {
 	if s.surveys != nil {
 		s.journey.Surveys = s.surveys
 	}
+	s.journey.AccessURL = s.accessURL
 	s.runner = &call.Runner[Visit]{
 		Steps: s.journey.Steps(), Excuse: StepSorry, Ended: s.journey.Ended, Checkpoints: &s.saved, Journal: &s.facts, Log: log,
 	}
@@ -198,7 +205,21 @@ func (s *stage) System(_ context.Context, id string, lang call.Lang) (call.Sound
 	if id == "" {
 		panic("a prompt without a name")
 	}
-	return call.Sound{Name: id, Lang: lang, Duration: 2 * time.Second}, nil
+	return call.Sound{Name: id, Lang: lang, Text: id + ".", Duration: 2 * time.Second}, nil
+}
+
+// Clear implements Voice: what is slow has a tilde before its name.
+func (s *stage) Clear(_ context.Context, sound call.Sound) (call.Sound, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.missing["~"+sound.Name] {
+		return sound, errors.New("no such file")
+	}
+	if strings.HasPrefix(sound.Name, "~") {
+		panic(sound.Name + " is slow already")
+	}
+	sound.Name, sound.Duration = "~"+sound.Name, sound.Duration*13/10
+	return sound, nil
 }
 
 // Sentence implements Voice, and tells what was filled in.

@@ -41,7 +41,7 @@ const keySurvey = '5'
 // offerSurvey says, once while waiting, that there will be questions for who wants them. It is
 // not said in the first words, which are about the wait.
 func (j *Journey) offerSurvey(ctx context.Context, c call.Call, v *Visit, entry bool) []call.Sound {
-	if entry || j.Surveys == nil || v.Survey != WishUnknown || v.Recall != nil || !j.Surveys.Offered(c.Info().ID) {
+	if entry || j.Surveys == nil || v.relayed() || v.Survey != WishUnknown || v.Recall != nil || !j.Surveys.Offered(c.Info().ID) {
 		return nil
 	}
 	v.Survey = WishOffered
@@ -52,7 +52,7 @@ func (j *Journey) offerSurvey(ctx context.Context, c call.Call, v *Visit, entry 
 func (j *Journey) conversation(c call.Info, v *Visit) survey.Talk {
 	t := survey.Talk{
 		Contact: c.ID, Number: c.From, Lang: v.Lang, Queue: v.Queue, Reason: v.Reason,
-		Public: v.request(c, &Asking{}, call.Withheld).Public, Chosen: v.Survey == WishChosen,
+		Public: v.Public, Chosen: v.Survey == WishChosen,
 	}
 	if v.Leg != nil {
 		agent, _ := j.Floor.Agent(v.Leg.Agent)
@@ -65,7 +65,7 @@ func (j *Journey) conversation(c call.Info, v *Visit) survey.Talk {
 // kept before the next question: who hangs up has answered so far.
 func (j *Journey) survey(ctx context.Context, c call.Call, v *Visit) (string, error) {
 	s, ok := j.surveyed(ctx, c, v)
-	if !ok {
+	if !ok || v.relayed() { // nobody could tell who was asked already
 		return StepGoodbye, nil
 	}
 	v.Answered = false
@@ -198,7 +198,7 @@ func (j *Journey) LeftAnswered(ctx context.Context, c call.Info, v *Visit, cause
 		v.def = j.Service()
 	}
 	broken := errors.Is(cause, call.ErrCutOff) || errors.Is(cause, call.ErrTechnical)
-	if j.Surveys == nil || v.Connected.IsZero() || v.Survey == WishOffered || broken {
+	if j.Surveys == nil || v.relayed() || v.Offline || v.Connected.IsZero() || v.Survey == WishOffered || broken {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, bookPatience)

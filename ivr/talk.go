@@ -152,7 +152,7 @@ func (j *Journey) resumeLeg(ctx context.Context, c call.Call, v *Visit) (gone bo
 	j.note(c, call.EventResumed, "agent", v.Leg.Agent)
 	var err error
 	if v.reservation, err = j.Floor.ResumeTalk(routing.Caller{
-		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Joined: v.Joined, Resumed: true,
+		ID: c.Info().ID, Queue: v.Queue, Lang: v.Lang, Public: v.Public, Joined: v.Joined, Resumed: true,
 	}, v.leg.Agent()); err != nil { // they go on talking all the same
 		j.Log.Warn("a conversation could not be followed on the floor", "call", c.Info().ID, "err", err)
 	}

@@ -45,22 +45,26 @@ func (b *book) spend(agent string, until Moment) {
 	if !ok {
 		return
 	}
-	s.each(until, func(start Moment, k *counted) {
-		b.row(RowKey{Quarter, Whole, start}).cell("").count(k, 1)
-		b.row(RowKey{Quarter, ByTeam, start}).cell(s.Team).count(k, 1)
-		b.row(RowKey{Quarter, ByAgent, start}).cell(agent).count(k, 1)
+	s.each(until, &b.spent, func(start Moment, k *counted) {
+		if b.spending.rows == nil || b.spending.start != start {
+			b.spending = rowsOf{start: start, rows: []Row{
+				rowOf(b.rows, RowKey{Quarter, Whole, start}), rowOf(b.rows, RowKey{Quarter, ByTeam, start}), rowOf(b.rows, RowKey{Quarter, ByAgent, start}),
+			}}
+		}
+		b.spending.rows[0].cell("").count(k, 1)
+		b.spending.rows[1].cell(s.Team).count(k, 1)
+		b.spending.rows[2].cell(agent).count(k, 1)
 	})
 }
 
-// each splits a span over the quarters of an hour it touches.
-func (s span) each(until Moment, fn func(start Moment, k *counted)) {
-	var k counted
+// each splits a span over the quarters of an hour it touches; k is room to work in.
+func (s span) each(until Moment, k *counted, fn func(start Moment, k *counted)) {
 	for from := s.Since; from < until; {
 		start := quarterOf(from)
 		to := min(until, start+quarter)
 		k.reset()
-		s.count(&k, int64(to-from))
-		fn(start, &k)
+		s.count(k, int64(to-from))
+		fn(start, k)
 		from = to
 	}
 }

@@ -3,6 +3,8 @@ package metrics
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"decroche/call"
@@ -164,6 +166,22 @@ type Score struct {
 
 // contactID orders contacts by arrival; two of the same millisecond differ by their calls.
 func contactID(at Moment, id call.ID) int64 { return int64(at)<<12 | int64(hash(string(id))&0xfff) }
+
+// Within gives the ids, first ≤ id < until, among which the contact of a call is if the call's
+// name tells when it came. Asterisk's do: "<node>-<Unix second>.<number>". Contacts that are not
+// there are tied to their call by a Link.
+func Within(id call.ID) (first, until int64, ok bool) {
+	name := string(id[strings.LastIndexByte(string(id), '-')+1:])
+	second, _, dot := strings.Cut(name, ".")
+	at, err := strconv.ParseInt(second, 10, 64)
+	if len(name) == len(id) || !dot || err != nil || at < around || at > int64(never)/1000 {
+		return 0, 0, false
+	}
+	return (at - around) * 1000 << 12, (at + around + 1) * 1000 << 12, true
+}
+
+// around is how many seconds a call's name and its arrival may differ by.
+const around = 2
 
 // arrivedOf is the arrival in an id of contactID.
 func arrivedOf(id int64) Moment { return Moment(id >> 12) }

@@ -384,3 +384,13 @@ func TestATeamAndAnAgentHaveTheirOwnPartOfAContact(t *testing.T) {
 	d.wants(d.cell(ByAgent, "2002"), "dmc 180000/1")
 	d.wants(d.cell(Whole, ""), "decroche_agent 1/1, dmc 240000/2")
 }
+
+func TestRelayedCallsHaveADMTOfTheirOwn(t *testing.T) {
+	d := on(t, "2026-03-10 09:00")
+	for range 2 {
+		d.arrives("caller", "centre", "public", "relay").queues("accueil").connects("2001").talks("2001", 9*time.Minute, time.Minute).ends(call.Answered, call.ReasonCallerHungUp)
+	}
+	d.arrives().queues("accueil").connects("2001").talks("2001", 2*time.Minute, time.Minute).ends(call.Answered, call.ReasonCallerHungUp)
+	d.wants(d.cell(ByPublic, "relay"), "dmt 1200000/2, dmc 1080000/2, decroche_agent 2/2, repeated_24h 0/0")
+	d.wants(d.cell(ByPublic, "general"), "dmt 180000/1")
+}

@@ -69,7 +69,7 @@ func FactOf(id int64, e call.Event) (Fact, error) {
 // unfolded are the kinds that change no contact: their data need not be read.
 var unfolded = map[call.EventKind]bool{
 	call.EventResumed: true, call.EventMessage: true, call.EventMenu: true, call.EventInfo: true, call.EventOverflowed: true,
-	call.EventRinging: true, call.EventRingFailed: true, call.EventAgentAnswered: true,
+	call.EventRinging: true, call.EventRingFailed: true, call.EventAgentAnswered: true, call.EventAccess: true,
 }
 
 // factReader reads facts, one after the other.

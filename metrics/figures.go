@@ -217,6 +217,7 @@ func (f *Figures) sums(ctx context.Context, at Standing, st *state, q Query, p [
 
 // present adds the time of agents who are at work now, which is counted when their state ends.
 func (f *Figures) present(st *state, q Query, d Dim, only func(string) bool, into func(Moment) Row) {
+	var k counted
 	from, until := At(q.From), min(At(q.To), At(f.Now()))
 	for agent, s := range st.Agents {
 		value := ""
@@ -233,7 +234,7 @@ func (f *Figures) present(st *state, q Query, d Dim, only func(string) bool, int
 			continue
 		}
 		s.Since = max(s.Since, from)
-		s.each(until, func(start Moment, k *counted) { into(start).cell(value).count(k, 1) })
+		s.each(until, &k, func(start Moment, k *counted) { into(start).cell(value).count(k, 1) })
 	}
 }
 

@@ -6,23 +6,19 @@ import (
 	"decroche/call"
 )
 
-// begin makes the contact that a fact opens, if it opens one: a citizen's call, or a promise
-// that no call made.
-func begin(f *Fact) *Contact {
-	switch f.Kind {
-	case call.EventArrived:
-		return &Contact{
-			ID: f.Call, Arrived: f.At, First: f.ID, Called: true, Source: f.Source,
-			Number: f.To, Service: f.Service, Public: orGeneral(f.Public), Open: f.Open,
-			Caller: f.Caller, Was: f.CallerWas, Withheld: f.Withheld,
-		}
-	case call.EventPromised:
-		return &Contact{
+// begin is the contact that a fact opens: a citizen's call, or a promise that no call made.
+func begin(f *Fact) Contact {
+	if f.Kind == call.EventPromised {
+		return Contact{
 			ID: f.Call, Arrived: f.At, First: f.ID, Source: f.Origin, Public: orGeneral(f.Public),
 			Reason: f.Reason, Queue: f.Queue, Outcome: call.CalledBack, Ended: f.At,
 		}
 	}
-	return nil
+	return Contact{
+		ID: f.Call, Arrived: f.At, First: f.ID, Called: true, Source: f.Source,
+		Number: f.To, Service: f.Service, Public: orGeneral(f.Public), Open: f.Open,
+		Caller: f.Caller, Was: f.CallerWas, Withheld: f.Withheld,
+	}
 }
 
 func orGeneral(public string) string {

@@ -33,6 +33,7 @@ type Ledger struct {
 
 	mu   sync.Mutex
 	book *book // nil until the standing is read
+	tidy bool  // nothing is left of a side given up
 }
 
 const (
@@ -110,7 +111,17 @@ func (l *Ledger) advance(ctx context.Context) error {
 	if l.Kept != nil {
 		l.Kept(l.book.upto)
 	}
-	return nil
+	return l.tidyUp(ctx)
+}
+
+// tidyUp gives up, once, what a rebuild has left: this one's, or that of a process which ended.
+func (l *Ledger) tidyUp(ctx context.Context) error {
+	if l.tidy {
+		return nil
+	}
+	err := l.Store.Tidy(ctx)
+	l.tidy = err == nil
+	return err
 }
 
 // fold reads on from where the book stands, and commits after each batch. The journal is
@@ -187,8 +198,16 @@ func (l *Ledger) read(ctx context.Context, after int64, pages chan<- []Fact, use
 	return give()
 }
 
+// Tidy gives up what rebuilds have left. Advance does it too.
+func (l *Ledger) Tidy(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tidyUp(ctx)
+}
+
 // Rebuild makes everything derived anew from the journal, beside what is live, and then takes
 // its place. Figures of days whose facts the journal does not hold any more are kept as they are.
+// What was live before is given up afterwards, by Advance or Tidy.
 func (l *Ledger) Rebuild(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -223,9 +242,6 @@ func (l *Ledger) rebuild(ctx context.Context) error {
 		if err := b.commit(ctx); err != nil {
 			return err
 		}
-		if err := b.sumUp(ctx, time.Now()); err != nil {
-			return err
-		}
 		err := l.Store.Turn(ctx, from, b.standing())
 		if turned = err == nil; turned {
 			continue
@@ -234,7 +250,8 @@ func (l *Ledger) rebuild(ctx context.Context) error {
 			return errors.Join(err, serr)
 		}
 	}
-	l.book = b
+	b.grown()
+	l.book, l.tidy = b, false
 	l.Log.Info("the figures were made anew from the journal", "contacts", b.contacts, "events_upto", b.upto, "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
@@ -254,22 +271,35 @@ type book struct {
 	byCall   map[call.ID]*entryOf
 	byPerson map[string][]*entryOf
 	links    map[string][]*entryOf // by promise
-	missing  map[call.ID]bool      // calls the store does not know, until the next commit
-	whole    Moment                // contacts that arrived from then on are all in memory
-	frontier Moment                // the latest arrival
-	merged   map[string]bool       // promises of contacts that only asked again and left memory; while fresh
+	recent   [1024]meeting
+	inMemory []*entryOf       // as they came, most of them by their arrival
+	missing  map[call.ID]bool // calls the store does not know, until the next commit
+	whole    Moment           // contacts that arrived from then on are all in memory
+	frontier Moment           // the latest arrival
+	merged   map[string]bool  // promises of contacts that only asked again and left memory; while fresh
 
-	dirty    map[*entryOf]bool
+	dirty    []*entryOf // those that changed since they were written
 	rows     map[RowKey]Row
 	newLinks []Link
 	stale    map[Interval]bool // days and months whose sums are not kept
 	fresh    bool              // being rebuilt: nothing is kept yet
-	work     counted
-	// sent is the commit under way, while fresh; left and unsettled are how many contacts were
-	// in memory, and dirty, when last looked through.
-	sent            chan error
-	leaving         []*entryOf // what it writes
+	sums     sums              // those under way, while fresh
+	// counting has the rows that contacts were last counted in, and work is room for it;
+	// spending and spent are those of agents' time.
+	counting, spending rowsOf
+	work, spent        counted
+	// sent is the last batch that is being made and committed; left and unsettled are how many
+	// contacts were in memory, and dirty, when last looked through.
+	sent            *sending
+	leaving         []*entryOf // what it is made of
 	left, unsettled int
+}
+
+// sending is a batch on its way: first it is made of contacts, then committed after the one
+// before it, while the next is made.
+type sending struct {
+	made, done chan struct{} // closed when they are
+	err        error         // once done
 }
 
 // entryOf is a contact in memory.
@@ -277,8 +307,9 @@ type entryOf struct {
 	Contact
 	id   int64
 	kept []byte // as the store has it; nil when it does not
-	// leaving says that it is being written: neither it nor kept may be touched. See book.touch.
-	leaving bool
+	// dirty says that it is to be written; leaving, that it is being written: neither it nor
+	// kept may be touched. See book.touch.
+	dirty, leaving bool
 }
 
 // state is what the ledger keeps beside contacts and rows.
@@ -300,7 +331,7 @@ func openBook(s Store, at Standing, settings *Settings) (*book, error) {
 	b := &book{
 		store: s, settings: settings, side: at.Side, from: at.Upto, upto: at.Upto, whole: never,
 		byID: map[int64]*entryOf{}, byCall: map[call.ID]*entryOf{}, byPerson: map[string][]*entryOf{}, links: map[string][]*entryOf{},
-		missing: map[call.ID]bool{}, dirty: map[*entryOf]bool{}, rows: map[RowKey]Row{}, stale: map[Interval]bool{}, merged: map[string]bool{},
+		missing: map[call.ID]bool{}, rows: map[RowKey]Row{}, stale: map[Interval]bool{}, merged: map[string]bool{},
 	}
 	if len(at.State) > 0 {
 		if err := json.Unmarshal(at.State, &b.state); err != nil {
@@ -321,9 +352,12 @@ func openBook(s Store, at Standing, settings *Settings) (*book, error) {
 
 // anew prepares an empty side: all it will ever hold goes through memory.
 func (b *book) anew() {
-	b.fresh, b.whole = true, 0
+	b.fresh, b.whole, b.sums = true, 0, newSums(b.settings.Zone)
 	b.state = state{Settings: b.settings.fingerprint(), Agents: map[string]span{}}
 }
+
+// grown ends anew: what is kept is live from now on.
+func (b *book) grown() { b.fresh, b.merged, b.sums = false, nil, sums{} }
 
 // outdated says that the figures were made with other settings; with none when there are none yet.
 func (b *book) outdated(now *Settings) bool {
@@ -403,9 +437,7 @@ func (f *Fact) subject() call.ID {
 
 func (b *book) fold(ctx context.Context, e *entryOf, f *Fact) error {
 	before, reason := e.Ended, e.Reason
-	if err := b.touch(e); err != nil {
-		return err
-	}
+	b.touch(e)
 	e.apply(f)
 	if e.Ended != before || e.Ended != 0 && e.Reason != reason {
 		return b.relink(ctx, e)
@@ -459,7 +491,7 @@ func (b *book) tie(key string, e *entryOf) {
 
 // contactOf finds the contact a fact belongs to, or begins it; nil when there is none.
 func (b *book) contactOf(ctx context.Context, f *Fact) (*entryOf, error) {
-	if e := b.byCall[f.Call]; e != nil {
+	if e := b.met(f.Call); e != nil {
 		return e, nil
 	}
 	switch f.Kind {
@@ -467,17 +499,17 @@ func (b *book) contactOf(ctx context.Context, f *Fact) (*entryOf, error) {
 		if f.At < b.state.Purged {
 			return nil, nil
 		}
-		c := begin(f)
-		e, err := b.cutOff(ctx, c)
+		e := &entryOf{Contact: begin(f)}
+		cut, err := b.cutOff(ctx, &e.Contact)
 		if err != nil {
 			return nil, err
 		}
-		if e != nil {
-			b.tie(string(f.Call), e)
-			b.byCall[f.Call] = e
-			return e, nil
+		if cut != nil {
+			b.tie(string(f.Call), cut)
+			b.byCall[f.Call] = cut
+			return cut, nil
 		}
-		return b.add(ctx, c)
+		return e, b.add(ctx, e)
 	case call.EventCalling, call.EventDialled:
 		e, err := b.find(ctx, cmp.Or(f.data.Contact, call.ID("promise:"+f.Promise)))
 		if e != nil {
@@ -491,7 +523,36 @@ func (b *book) contactOf(ctx context.Context, f *Fact) (*entryOf, error) {
 	if e != nil || err != nil || f.Kind != call.EventPromised || f.At < b.state.Purged+Moment(Day.Milliseconds()) {
 		return e, err
 	}
-	return b.add(ctx, begin(f))
+	e = &entryOf{Contact: begin(f)}
+	return e, b.add(ctx, e)
+}
+
+// meeting is a call met lately, with its contact: the facts of a call come close together.
+type meeting struct {
+	call  call.ID
+	entry *entryOf
+}
+
+// met finds the contact of a call in memory.
+func (b *book) met(id call.ID) *entryOf {
+	m := b.recently(id)
+	if m.call == id {
+		return m.entry
+	}
+	e := b.byCall[id]
+	if e != nil {
+		*m = meeting{id, e}
+	}
+	return e
+}
+
+// recently is where a call is noted: calls differ in their last signs.
+func (b *book) recently(id call.ID) *meeting {
+	h := uint32(0)
+	for i := max(0, len(id)-6); i < len(id); i++ {
+		h = h*31 + uint32(id[i])
+	}
+	return &b.recent[h%uint32(len(b.recent))]
 }
 
 // find looks for the contact of a call in memory, then in the store.
@@ -514,17 +575,17 @@ func (b *book) find(ctx context.Context, id call.ID) (*entryOf, error) {
 }
 
 // add takes in a new contact.
-func (b *book) add(ctx context.Context, c *Contact) (*entryOf, error) {
-	e := &entryOf{Contact: *c, id: contactID(c.Arrived, c.ID)}
+func (b *book) add(ctx context.Context, e *entryOf) error {
+	e.id = contactID(e.Arrived, e.ID)
 	for {
 		taken := b.byID[e.id] != nil
-		if !taken && c.Arrived < b.whole {
+		if !taken && e.Arrived < b.whole {
 			if err := b.await(); err != nil {
-				return nil, err
+				return err
 			}
 			err := b.store.Contacts(ctx, b.side, e.id, e.id+1, func(Kept) bool { taken = true; return false })
 			if err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if !taken {
@@ -532,14 +593,18 @@ func (b *book) add(ctx context.Context, c *Contact) (*entryOf, error) {
 		}
 		e.id++
 	}
+	if first, until, ok := Within(e.ID); !ok || e.id < first || e.id >= until {
+		b.tie(string(e.ID), e)
+	}
 	b.contacts++
-	b.frontier = max(b.frontier, c.Arrived)
+	b.frontier = max(b.frontier, e.Arrived)
 	b.index(e)
-	return e, nil
+	return nil
 }
 
 func (b *book) index(e *entryOf) {
 	b.byID[e.id] = e
+	b.inMemory = append(b.inMemory, e)
 	for _, id := range e.Calls() {
 		b.byCall[id] = e
 	}
@@ -567,6 +632,7 @@ func (b *book) forget(e *entryOf) {
 	delete(b.byID, e.id)
 	for _, id := range e.Calls() {
 		delete(b.byCall, id)
+		*b.recently(id) = meeting{}
 	}
 	for _, p := range e.pseudonyms() {
 		list := slices.DeleteFunc(b.byPerson[p], func(o *entryOf) bool { return o == e })
@@ -669,9 +735,7 @@ func (b *book) relink(ctx context.Context, e *entryOf) error {
 			next = 0
 		}
 		if next != x.Next {
-			if err := b.touch(x); err != nil {
-				return err
-			}
+			b.touch(x)
 			x.Next = next
 		}
 	}
@@ -695,31 +759,30 @@ func (b *book) settle(ctx context.Context) error {
 // flush writes the contacts that arrived before and changed, with what they count, and lets
 // go of those that are old and over. What is not all is written while reading goes on.
 func (b *book) flush(ctx context.Context, before Moment) error {
-	if err := b.await(); err != nil {
-		return err
-	}
+	b.release()
 	batch := Batch{Side: b.side, From: b.from, Upto: b.upto, Links: b.newLinks, Rows: b.takeRows(before)}
-	for e := range b.dirty {
-		if e.Arrived < before {
-			b.leaving = append(b.leaving, e)
-			delete(b.dirty, e)
-		}
-	}
-	for k := range batch.Rows {
-		b.spoil(k.Grain, k.Start, &batch)
-	}
 	quarters := map[Moment]bool{}
-	for _, e := range b.leaving {
-		e.leaving = true
+	for k := range batch.Rows {
+		quarters[k.Start] = true
+	}
+	b.dirty = slices.DeleteFunc(b.dirty, func(e *entryOf) bool {
+		if e.Arrived >= before {
+			return false
+		}
+		b.leaving = append(b.leaving, e)
+		e.leaving, e.dirty = true, false
 		quarters[quarterOf(e.Arrived)] = true
-	}
+		return true
+	})
 	for start := range quarters {
-		b.spoil(Quarter, start, &batch)
+		b.spoil(start, &batch)
 	}
+	over := b.endSums(min(before-quarter, b.settled(time.Now())))
 	batch.State = b.standing().State
 	if len(b.leaving)+len(batch.Rows)+len(batch.Links) > 0 || b.upto > b.from {
-		b.sent = make(chan error, 1)
-		go func(leaving []*entryOf, sent chan<- error) { sent <- b.send(ctx, leaving, batch) }(b.leaving, b.sent)
+		last := b.sent
+		b.sent = &sending{made: make(chan struct{}), done: make(chan struct{})}
+		go b.send(ctx, b.sent, last, over, b.leaving, batch)
 	}
 	b.newLinks, b.from = nil, b.upto
 	clear(b.missing)
@@ -730,44 +793,77 @@ func (b *book) flush(ctx context.Context, before Moment) error {
 	return nil
 }
 
-// send writes contacts that nobody changes meanwhile.
-func (b *book) send(ctx context.Context, leaving []*entryOf, batch Batch) error {
+// send makes a batch and commits it after the last one. Where that failed, this one does.
+func (b *book) send(ctx context.Context, s, last *sending, over []Interval, leaving []*entryOf, batch Batch) {
+	defer close(s.done)
+	s.err = b.make(leaving, over, &batch)
+	close(s.made)
+	if last != nil {
+		<-last.done
+		if last.err != nil {
+			s.err = last.err
+		}
+	}
+	if s.err == nil {
+		s.err = b.store.Commit(ctx, batch)
+	}
+}
+
+// make encodes contacts that nobody changes meanwhile, and the sums that are over.
+func (b *book) make(leaving []*entryOf, over []Interval, batch *Batch) error {
 	slices.SortFunc(leaving, func(x, y *entryOf) int { return cmp.Compare(x.id, y.id) })
+	b.counting = rowsOf{}
 	for _, e := range leaving {
-		if err := b.write(e, &batch); err != nil {
+		if err := b.write(e, batch); err != nil {
 			return err
 		}
 	}
-	return b.store.Commit(ctx, batch)
+	if b.fresh {
+		b.sums.grow(batch.Rows, over)
+	}
+	return nil
 }
 
-// await waits for the commit under way, which must be there before the store is asked. A book
+// release waits until the batch under way is made: its contacts may be changed again.
+func (b *book) release() {
+	if b.sent == nil {
+		return
+	}
+	<-b.sent.made
+	for _, e := range b.leaving {
+		e.leaving = false
+	}
+	b.leaving = b.leaving[:0]
+}
+
+// await waits for the commits under way, which must be there before the store is asked. A book
 // whose commit failed is of no use any more.
 func (b *book) await() error {
 	if b.sent == nil {
 		return nil
 	}
-	err := <-b.sent
+	b.release()
+	<-b.sent.done
+	err := b.sent.err
 	b.sent = nil
-	for _, e := range b.leaving {
-		e.leaving = false
-	}
-	b.leaving = b.leaving[:0]
 	return err
 }
 
 // touch marks a contact that is about to change; one that is being written is waited for.
-func (b *book) touch(e *entryOf) error {
-	b.dirty[e] = true
-	if e.leaving {
-		return b.await()
+func (b *book) touch(e *entryOf) {
+	if !e.dirty {
+		e.dirty = true
+		b.dirty = append(b.dirty, e)
 	}
-	return nil
+	if e.leaving {
+		b.release()
+	}
 }
 
 // takeRows takes out the rows that are ready to be written: while everything is made anew,
 // those that no contact in memory can change.
 func (b *book) takeRows(before Moment) map[RowKey]Row {
+	b.spending = rowsOf{}
 	if before == never {
 		rows := b.rows
 		b.rows = map[RowKey]Row{}
@@ -783,18 +879,17 @@ func (b *book) takeRows(before Moment) map[RowKey]Row {
 	return rows
 }
 
-// spoil drops the sums that a changed quarter belongs to, and notes that they are to be made.
-func (b *book) spoil(of Grain, start Moment, batch *Batch) {
-	if of != Quarter {
-		return
-	}
+// spoil drops the sums that a changed quarter belongs to, and notes that they are to be made;
+// while everything is made anew they are made as rows come.
+func (b *book) spoil(start Moment, batch *Batch) {
 	for _, g := range []Grain{Daily, Monthly} {
 		sum := Interval{g, g.start(start, b.settings.Zone)}
-		if !b.stale[sum] {
-			b.stale[sum] = true
-			if !b.fresh {
-				batch.Drop = append(batch.Drop, sum)
-			}
+		if b.stale[sum] || b.sums.kept[sum] {
+			continue
+		}
+		b.stale[sum] = true
+		if !b.fresh {
+			batch.Drop = append(batch.Drop, sum)
 		}
 	}
 }
@@ -820,22 +915,32 @@ func (b *book) write(e *entryOf, batch *Batch) error {
 
 func (b *book) count(c *Contact, sign int64, batch *Batch) {
 	start := quarterOf(c.Arrived)
+	if b.counting.rows == nil || b.counting.start != start {
+		b.counting = rowsOf{start: start, rows: make([]Row, dims)}
+	}
 	b.settings.contribute(c, &b.work, func(ref cellRef, k *counted) {
-		key := RowKey{Quarter, ref.dim, start}
-		r := batch.Rows[key]
+		r := b.counting.rows[ref.dim]
 		if r == nil {
-			r = Row{}
-			batch.Rows[key] = r
+			r = rowOf(batch.Rows, RowKey{Quarter, ref.dim, start})
+			b.counting.rows[ref.dim] = r
 		}
 		r.cell(ref.value).count(k, sign)
 	})
 }
 
-func (b *book) row(k RowKey) Row {
-	r := b.rows[k]
+// rowsOf are the rows of a quarter of an hour by dimension, nil where nobody has looked yet.
+// What is counted next lies nearly always in the same quarter as what was counted before.
+type rowsOf struct {
+	start Moment
+	rows  []Row
+}
+
+// rowOf finds a row, or makes it.
+func rowOf(rows map[RowKey]Row, k RowKey) Row {
+	r := rows[k]
 	if r == nil {
 		r = Row{}
-		b.rows[k] = r
+		rows[k] = r
 	}
 	return r
 }
@@ -851,11 +956,18 @@ func (b *book) letGo() {
 		keep = memoryAnew
 	}
 	limit := b.frontier - Moment(keep.Milliseconds())
-	for _, e := range b.byID {
-		if e.Arrived < limit && !b.dirty[e] && !e.waits() {
+	young := slices.IndexFunc(b.inMemory, func(e *entryOf) bool { return e.Arrived >= limit })
+	if young < 0 {
+		young = len(b.inMemory)
+	}
+	old := slices.DeleteFunc(slices.Clone(b.inMemory[:young]), func(e *entryOf) bool {
+		done := !e.dirty && !e.waits()
+		if done {
 			b.forget(e)
 		}
-	}
+		return done
+	})
+	b.inMemory = append(old, b.inMemory[young:]...) // who is old among the young leaves later
 	b.whole, b.left = max(b.whole, limit), len(b.byID)
 }
 
@@ -864,8 +976,8 @@ func (c *Contact) waits() bool {
 	return len(c.Live) > 0 || slices.ContainsFunc(c.Promises, func(p Promise) bool { return p.State == "" })
 }
 
-// contactVersion changes with the fields of Contact.
-const contactVersion = 2
+// contactVersion changes with the fields of Contact, and with the tables of the store.
+const contactVersion = 3
 
 func encodeContact(c *Contact) ([]byte, error) {
 	facts, err := cbor.Marshal(c)

@@ -65,9 +65,15 @@ func (s *shelf) Turn(_ context.Context, from, to Standing) error {
 	if s.live != from.Side || s.sides[s.live].Upto > to.Upto {
 		return ErrMoved
 	}
-	s.sides[s.live] = newLeaf(s.live)
 	s.sides[s.live].Upto = -1
 	s.live = to.Side
+	return nil
+}
+
+func (s *shelf) Tidy(context.Context) error {
+	if other := 1 - s.live; s.sides[other].Upto == -1 {
+		s.sides[other] = newLeaf(other)
+	}
 	return nil
 }
 

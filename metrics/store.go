@@ -17,9 +17,11 @@ type Store interface {
 	// Fresh empties the side that is not live and returns where it stands: at the beginning.
 	Fresh(ctx context.Context) (Standing, error)
 	// Turn makes the side of to the live one, if from is and has not gone further meanwhile;
-	// otherwise it returns ErrMoved. What the other side held is given up, and nothing can be
-	// committed to it any more.
+	// otherwise it returns ErrMoved. Nothing can be committed to the other side any more.
 	Turn(ctx context.Context, from, to Standing) error
+	// Tidy gives up what the side holds that a Turn has left. It may take long, and lets others
+	// write meanwhile.
+	Tidy(ctx context.Context) error
 
 	// Commit writes a batch in one transaction, if its side still stands at the batch's From;
 	// otherwise it writes nothing and returns ErrMoved.

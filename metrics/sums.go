@@ -21,7 +21,7 @@ func (b *book) sumUp(ctx context.Context, now time.Time) error {
 	if err := b.await(); err != nil {
 		return err
 	}
-	settled := min(At(now), b.state.LastFact) - Moment(memory.Milliseconds())
+	settled := b.settled(now)
 	for _, g := range []Grain{Daily, Monthly} {
 		var over []Interval
 		for i := range b.stale {
@@ -37,6 +37,92 @@ func (b *book) sumUp(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// settled is the moment before which nothing changes any more with every repeat.
+func (b *book) settled(now time.Time) Moment {
+	return min(At(now), b.state.LastFact) - Moment(memory.Milliseconds())
+}
+
+// sums are the days and months under way while everything is made anew. They are made of the
+// rows as these are written, and written themselves once over, so that nothing is read again.
+type sums struct {
+	zone *time.Location
+	rows map[RowKey]Row
+	kept map[Interval]bool // those written
+}
+
+func newSums(zone *time.Location) sums {
+	return sums{zone: zone, rows: map[RowKey]Row{}, kept: map[Interval]bool{}}
+}
+
+// endSums says which of the sums under way are over at a moment, days before months, and takes
+// them for kept: the next commit writes them.
+func (b *book) endSums(at Moment) (over []Interval) {
+	if !b.fresh {
+		return nil
+	}
+	for i := range b.stale {
+		if i.Grain.next(i.Start, b.settings.Zone) <= at {
+			over = append(over, i)
+			b.sums.kept[i] = true
+			delete(b.stale, i)
+		}
+	}
+	slices.SortFunc(over, func(x, y Interval) int { return cmp.Compare(x.Grain, y.Grain) })
+	return over
+}
+
+// grow adds the quarters of an hour of a batch to their days, and the days that are over to
+// their months; it puts the sums that are over into the batch. A quarter that comes when its
+// day is kept already is added to what is kept.
+func (s *sums) grow(batch map[RowKey]Row, over []Interval) {
+	ended := map[Interval]bool{}
+	for _, i := range over {
+		ended[i] = true
+	}
+	late := map[RowKey]Row{} // days that were kept before this batch
+	days := map[Moment]Moment{}
+	for k, r := range batch {
+		day, known := days[k.Start]
+		if !known {
+			day = Daily.start(k.Start, s.zone)
+			days[k.Start] = day
+		}
+		into := s.rows
+		if i := (Interval{Daily, day}); s.kept[i] && !ended[i] {
+			into = late
+		}
+		rowOf(into, RowKey{Daily, k.Dim, day}).Merge(r)
+	}
+	for k, r := range late {
+		s.month(batch, ended, k, r)
+		batch[k] = r
+	}
+	for _, i := range over {
+		for d := range dims {
+			k := RowKey{i.Grain, d, i.Start}
+			r := s.rows[k]
+			if r == nil {
+				continue
+			}
+			delete(s.rows, k)
+			batch[k] = r
+			if i.Grain == Daily {
+				s.month(batch, ended, k, r)
+			}
+		}
+	}
+}
+
+// month adds a day to its month.
+func (s *sums) month(batch map[RowKey]Row, ended map[Interval]bool, day RowKey, r Row) {
+	i := Interval{Monthly, Monthly.start(day.Start, s.zone)}
+	into := s.rows
+	if s.kept[i] && !ended[i] {
+		into = batch
+	}
+	rowOf(into, RowKey{Monthly, day.Dim, i.Start}).Merge(r)
 }
 
 // sumsAtOnce are the sums of one commit.

@@ -49,6 +49,8 @@ type Options struct {
 	// Rescue is what follows each question while its answer is awaited, should this process
 	// die: a word of excuse and music, after a silence longer than the wait for the key.
 	Rescue func(lang call.Lang, wait time.Duration) []call.Sound
+	// Guest is told of third parties in conversations; nil is allowed.
+	Guest func(id call.ID, e call.GuestEvent)
 	// Accounts are the agents' SIP accounts, pushed after each connect.
 	Accounts func() []Account
 }
@@ -168,6 +170,10 @@ func (x *Exchange) unclaimed(ctx context.Context, e ari.Event) {
 		}
 	case "out": // answered in the moment it was given up
 		if x.line(ch.ID) == nil {
+			x.spawn(func() { x.hangup(ctx, ch.ID) })
+		}
+	case "guest": // answered after the conversation was over
+		if !x.isGuest(ch.ID) {
 			x.spawn(func() { x.hangup(ctx, ch.ID) })
 		}
 	case "code":

@@ -44,8 +44,11 @@ type leg struct {
 	agent   call.AgentID
 	cause   int
 	gone    chan struct{} // closed when the agent's channel has ended
+	placed  bool          // Asterisk has made the channel
 	ended   bool
 	bridged bool
+	closed  chan struct{} // by shut, when the conversation has ended for good
+	shut    func()
 	rings   bool            // the agent hears a phone ring
 	over    bool            // the conversation has ended
 	moving  <-chan struct{} // closed when the transfer under way is decided; nil: none
@@ -55,8 +58,9 @@ type leg struct {
 func (l *line) newLeg(channel string, agent call.AgentID) *leg {
 	g := &leg{
 		l: l, channel: channel, agent: agent, bridge: talkPrefix + l.id,
-		answered: make(chan struct{}), gone: make(chan struct{}), events: make(chan call.TalkEvent, 16), moved: make(chan struct{}, 1),
+		answered: make(chan struct{}), gone: make(chan struct{}), events: make(chan call.TalkEvent, 16), moved: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
+	g.shut = sync.OnceFunc(func() { close(g.closed) })
 	g.answer = sync.OnceFunc(func() { close(g.answered) })
 	l.mu.Lock()
 	l.legs[channel] = g
@@ -96,6 +100,7 @@ func (l *line) Ring(ctx context.Context, r call.Ring) (call.AgentLeg, error) {
 		}
 		return nil, &call.RingError{Agent: r.Agent, Result: call.Unreachable} // no phone registered
 	}
+	g.made()
 	timer := time.NewTimer(r.Timeout)
 	defer timer.Stop()
 	select {
@@ -156,8 +161,10 @@ func (l *line) ResumeLeg(ctx context.Context, st call.LegState) (call.AgentLeg, 
 	}
 	g.answer()
 	g.mu.Lock()
+	g.placed = true
 	g.rings = true // it may: the controller before let it
 	g.mu.Unlock()
+	l.adopt(ctx, g)
 	l.log.Info("an agent's leg is taken up", "agent", st.Agent)
 	return g, true
 }
@@ -182,6 +189,23 @@ func (g *leg) end(channel string, cause int) {
 		}
 		g.ended = true
 		close(g.gone)
+	}
+}
+
+// made says that Asterisk has made the channel: from now on, one that is not there has gone.
+func (g *leg) made() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.placed = true
+}
+
+// lost is told that Asterisk has no such channel.
+func (g *leg) lost() {
+	g.mu.Lock()
+	placed := g.placed
+	g.mu.Unlock()
+	if placed {
+		g.end(g.id(), causeUnknown)
 	}
 }
 
@@ -386,6 +410,7 @@ func (g *leg) settled() {
 
 // close ends the bridge; who is left in it stays on the line.
 func (g *leg) close(ctx context.Context) {
+	g.shut()
 	g.forget()
 	g.settled()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)

@@ -37,6 +37,7 @@ type line struct {
 	mu    sync.Mutex
 	plays map[string]*playback
 	legs  map[string]*leg
+	guest *guest // who was asked into the conversation
 	seq   int
 	held  bool
 	news  *playback // the announcement under way
@@ -185,7 +186,7 @@ func (l *line) resync() {
 	for _, g := range legs {
 		switch ch, err := l.x.ari.Channel(ctx, g.id()); {
 		case errors.Is(err, ari.ErrNotFound):
-			g.end(g.id(), causeUnknown)
+			g.lost()
 		case err == nil && ch.State == "Up":
 			g.answer()
 		}

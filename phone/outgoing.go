@@ -81,6 +81,7 @@ type dialling struct {
 
 	mu      sync.Mutex
 	begun   bool
+	placed  bool // Asterisk has made the channel
 	up      bool // answered is closed
 	ended   bool // over is closed
 	givenUp bool // an answer comes too late
@@ -98,6 +99,23 @@ func (d *dialling) begin() bool {
 	first := !d.begun
 	d.begun = true
 	return first
+}
+
+// made says that Asterisk has made the channel: from now on, one that is not there has gone.
+func (d *dialling) made() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.placed = true
+}
+
+// lost is told that Asterisk has no such channel.
+func (d *dialling) lost() {
+	d.mu.Lock()
+	placed := d.placed
+	d.mu.Unlock()
+	if placed {
+		d.end(causeUnknown)
+	}
 }
 
 func (d *dialling) answer() {
@@ -172,6 +190,7 @@ func (l *line) Dial(ctx context.Context, d call.Dial) error {
 	if err := l.originate(ctx); err != nil {
 		return err
 	}
+	t.made()
 	if d.Started != nil {
 		d.Started()
 	}
@@ -263,7 +282,7 @@ func (l *line) resyncDial(ctx context.Context) {
 	}
 	switch ch, err := l.x.ari.Channel(ctx, l.id); {
 	case errors.Is(err, ari.ErrNotFound):
-		l.dialling.end(causeUnknown)
+		l.dialling.lost()
 	case err == nil && ch.State == "Up":
 		l.dialling.answer()
 	}

@@ -58,6 +58,10 @@ func (x *Exchange) recover(ctx context.Context, asterisk ari.AsteriskInfo) error
 		case x.line(ch.ID) != nil || x.legInUse(ch.ID) || kept[ch.ID]:
 		case strings.HasPrefix(ch.ID, outPrefix): // a citizen who is rung by nobody
 			x.hangup(ctx, ch.ID)
+		case strings.HasPrefix(ch.ID, guestPrefix): // of a conversation that is over, unless it was found
+			if !x.isGuest(ch.ID) {
+				x.hangup(ctx, ch.ID)
+			}
 		case strings.HasPrefix(ch.Name, "PJSIP/trunk-"):
 			if inApp {
 				x.begin(x.infoOfOrphan(ctx, ch))

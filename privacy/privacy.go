@@ -40,7 +40,6 @@ var ErrUnderWay = errors.New("something is under way with this number")
 const (
 	Contacts = "contacts"
 	Facts    = "facts of the journal"
-	Asked    = "surveys"
 )
 
 // Store keeps what holds numbers in clear, and the log.
@@ -71,20 +70,21 @@ type Journal interface {
 	DropBefore(ctx context.Context, at time.Time) (int64, error)
 }
 
-// Surveys has what is kept of people who were asked their opinion.
-type Surveys interface {
+// Register is kept under pseudonyms of its own: surveys, tags.
+type Register interface {
 	Forget(ctx context.Context, n call.Number) (int64, error)
 	Held(ctx context.Context, n call.Number) ([]map[string]any, error)
 }
 
 // Office does what is asked about personal data.
 type Office struct {
-	Store   Store
-	Surveys Surveys // nil: there are none
-	Journal Journal
-	Ledger  *metrics.Ledger
-	Service func() *service.Definition
-	Log     *slog.Logger
+	Store Store
+	// Registers are those kept elsewhere, by the kind of data.
+	Registers map[string]Register
+	Journal   Journal
+	Ledger    *metrics.Ledger
+	Service   func() *service.Definition
+	Log       *slog.Logger
 }
 
 // Erase takes a person out of everything, and gives a receipt. Contacts that can be tied to
@@ -106,13 +106,13 @@ func (o *Office) Erase(ctx context.Context, n call.Number, by string) (Receipt, 
 	if contacts > 0 {
 		counts[Contacts] = int64(contacts)
 	}
-	if o.Surveys != nil {
-		asked, err := o.Surveys.Forget(ctx, n)
+	for kind, r := range o.Registers {
+		gone, err := r.Forget(ctx, n)
 		if err != nil {
 			return Receipt{}, err
 		}
-		if asked > 0 {
-			counts[Asked] = asked
+		if gone > 0 {
+			counts[kind] = gone
 		}
 	}
 	return o.Store.Erase(ctx, n, by, counts)
@@ -128,13 +128,13 @@ func (o *Office) Export(ctx context.Context, n call.Number, by string) (Held, er
 	if err != nil {
 		return nil, err
 	}
-	if o.Surveys != nil {
-		asked, err := o.Surveys.Held(ctx, n)
+	for kind, r := range o.Registers {
+		rows, err := r.Held(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		if len(asked) > 0 {
-			held[Asked] = asked
+		if len(rows) > 0 {
+			held[kind] = rows
 		}
 	}
 	contacts, err := o.Ledger.Of(ctx, o.Journal.Pseudonyms(n))

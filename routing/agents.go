@@ -267,7 +267,7 @@ func (f *Floor) enterSince(a *agent, to AgentState, reason string, since, now ti
 		a.Until = time.Time{}
 	}
 	if !a.onCall() && to != WrapUp {
-		a.Call, a.Queue = "", ""
+		a.Call, a.Queue, a.Public = "", "", ""
 	}
 	f.announce(a)
 	f.journal(call.EventAgentState, "", now, map[string]any{"agent": a.ID, "team": a.Team, "state": to, "reason": reason})

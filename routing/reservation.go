@@ -29,7 +29,7 @@ func (f *Floor) reserve(as assignment, now time.Time) {
 	a, p := f.agents[as.seat.id], as.waiter.place
 	r := &Reservation{f: f, w: as.waiter, line: as.waiter.line, agent: a, call: as.waiter.ID}
 	a.res, p.live = r, r
-	a.Call, a.Queue = r.call, as.waiter.Queue
+	a.Call, a.Queue, a.Public = r.call, as.waiter.Queue, as.waiter.Public
 	a.idleBefore = a.Since
 	f.enter(a, Reserved, "", now)
 	select {
@@ -202,7 +202,7 @@ func (r *Reservation) TransferTo(id call.AgentID) error {
 func (f *Floor) take(r *Reservation, a *agent, now time.Time) {
 	a.consult = nil // its release has nothing to release any more
 	a.res, r.agent, r.legBegan = r, a, now
-	a.Call, a.LastCall, a.Queue, a.began = r.call, r.call, r.w.Queue, now
+	a.Call, a.LastCall, a.Queue, a.Public, a.began = r.call, r.call, r.w.Queue, r.w.Public, now
 	a.Answered++
 	f.enter(a, Talking, "", now)
 }

@@ -78,6 +78,8 @@ type Caller struct {
 	ID    call.ID
 	Queue string
 	Lang  call.Lang
+	// Public is who calls, for the agent to know: "relay", "deaf" …; see service.Number.
+	Public string
 	// Joined is the caller's moment in line, the first one when the call is resumed.
 	// Zero or in the future: now.
 	Joined time.Time
@@ -127,10 +129,12 @@ type AgentStatus struct {
 	// Next is the state asked for while on a call, applied when the call is over.
 	Next       AgentState `json:"next,omitempty"`
 	NextReason string     `json:"next_reason,omitempty"`
-	// Call and Queue are of the caller reserved, rung for, talked to or wrapped up; LastCall is
-	// the last one talked to, for what the agent has to say of it afterwards.
+	// Call, Queue and Public are of the caller reserved, rung for, talked to or wrapped up;
+	// LastCall is the last one talked to, for what the agent has to say of it afterwards.
+	// Public is who that caller is: of "relay" an operator of a relay centre translates.
 	Call     call.ID `json:"call,omitempty"`
 	Queue    string  `json:"queue,omitempty"`
+	Public   string  `json:"public,omitempty"`
 	LastCall call.ID `json:"last_call,omitempty"`
 	// Answered and Missed count calls since the controller started.
 	Answered int `json:"answered"`

@@ -43,14 +43,20 @@ type Definition struct {
 	Saturated Saturated
 	Failed    Journey
 	Access    Access
-	Limits    Limits
-	Callback  Callback
+	// Interpreters are by the language.
+	Interpreters map[string]*Interpreter
+	// Tags are the queues of callers of whom something is known, by the tag.
+	Tags     map[string]TagRule
+	Limits   Limits
+	Callback Callback
 	// Indicators are always complete: what is not written has its default.
 	Indicators Indicators
 	Privacy    Privacy
 	Survey     Survey
 	// Links are addresses sent by SMS, by id.
 	Links map[string]*Link
+	// Points are the places where people are received, by id.
+	Points map[string]*Point
 
 	// File is where the definition was read from; Line and Column of a part of it
 	// are found with Position.
@@ -175,7 +181,7 @@ type Menu struct {
 	Timeout time.Duration
 }
 
-// Choice is what a key does: exactly one of Menu, Info, Queue, Person or Repeat.
+// Choice is what a key does: exactly one of Menu, Info, Queue, Person, Repeat or Access.
 type Choice struct {
 	Key    call.Digit
 	Menu   string
@@ -196,6 +202,9 @@ type Info struct {
 	Reason string
 	// Link, if set, is offered by SMS after the prompt.
 	Link string
+	// Offline, if set, is a prompt that tells how it is done without the internet: by telephone, or
+	// in person.
+	Offline string
 }
 
 // Reason is a motif of the service's shared base.
@@ -264,15 +273,6 @@ type (
 	// Saturated is the journey when the queue is full.
 	Saturated = Journey
 )
-
-// Access is how deaf and hard-of-hearing callers are served.
-type Access struct {
-	// Prompt tells of the access; Hours equal to the line's are the zero value.
-	Prompt string
-	Number call.Number
-	Hours  *Hours
-	Queue  string
-}
 
 // Limits are the bounds the lint holds the definition to.
 type Limits struct {

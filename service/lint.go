@@ -41,6 +41,7 @@ const (
 	RuleLinks     Rule = "links"     // everybody can follow a link; no site that is down is named
 	RuleSMS       Rule = "sms"       // text messages stay short
 	RuleCallback  Rule = "callback"  // what is promised can be kept
+	RuleOffline   Rule = "offline"   // every procedure has a way without the internet
 	RuleReasons   Rule = "reasons"   // a base of reasons, and the share of "autre" is watched
 )
 
@@ -70,6 +71,7 @@ func Lint(d *Definition, dur func(prompt string, lang call.Lang) time.Duration) 
 	l.numbers()
 	l.menus()
 	l.infos()
+	l.offline()
 	l.speech()
 	l.journeys()
 	l.access()
@@ -179,7 +181,7 @@ func (l *linter) menus() {
 
 // choice looks for a key that leads nowhere.
 func (l *linter) choice(m *Menu, c Choice, where string) {
-	ok := c.Person || c.Repeat || l.d.Menus[c.Menu] != nil || l.d.Infos[c.Info] != nil || l.d.Queues[c.Queue] != nil
+	ok := c.Person || c.Repeat || c.Access || l.d.Menus[c.Menu] != nil || l.d.Infos[c.Info] != nil || l.d.Queues[c.Queue] != nil
 	if !ok {
 		l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("key %c of menu %q leads nowhere", c.Key, m.ID), "lead it to a menu, an info, a queue or a person")
 	}
@@ -256,41 +258,9 @@ func (l *linter) journeys() {
 	}
 }
 
-func (l *linter) access() {
-	a := l.d.Access
-	if a.Prompt == "" {
-		l.add(RuleAccess, 11, Defect, "access", "nothing is said for deaf and hard-of-hearing callers", `write "access" with a prompt that tells how they are served`)
-	}
-	if a.Hours != nil && !sameHours(*a.Hours, l.d.Hours) {
-		l.add(RuleAccess, 11, Defect, "access.hours", "deaf and hard-of-hearing callers are not served at the hours of the line", `write "hours: same"`)
-	}
-	if a.Number != call.Withheld {
-		l.cost(Number{Number: a.Number, Cost: l.declaredCost(a.Number)}, "access.number")
-	}
-	first := l.d.Menus[l.d.Entry.Menu]
-	if first == nil {
-		return
-	}
-	for _, c := range first.Choices {
-		if c.Access {
-			return
-		}
-	}
-	l.add(RuleAccess, 11, Defect, "menus."+first.ID+".choices", "no key of the first menu is for deaf and hard-of-hearing callers", `give it one with "access: true", and say it in its prompt`)
-}
-
 func (l *linter) declaredCost(n call.Number) string {
 	number, _ := l.d.NumberFor(n)
 	return number.Cost
-}
-
-func sameHours(a, b Hours) bool {
-	for day := range a.Week {
-		if !slices.Equal(a.Week[day], b.Week[day]) {
-			return false
-		}
-	}
-	return true
 }
 
 // maxAnnounce is the longest silence about the wait.

@@ -57,6 +57,11 @@ func (l *linter) heardIn(n Number) []call.Lang {
 func (l *linter) paths(n Number, lang call.Lang) []path {
 	e := l.d.Entry
 	p := path{where: "entry.welcome"}
+	if hint := l.d.Access.Hint; hint != "" && n.Queue == "" {
+		for _, each := range l.heardIn(n) {
+			p = p.and(hint+"."+string(each), l.dur(hint, each))
+		}
+	}
 	if n.Language == "" && len(l.d.Languages) > 1 && e.LanguagePrompt != "" {
 		for _, each := range l.d.Languages {
 			p = p.and(e.LanguagePrompt+"."+string(each), l.dur(e.LanguagePrompt, each))
@@ -101,7 +106,7 @@ func (l *linter) below(id string, lang call.Lang, p path, seen []string) []path 
 		switch c := m.Choices[key]; {
 		case c.Person:
 			return []path{p}
-		case c.Queue != "":
+		case c.Queue != "" || c.Access:
 			out = append(out, p)
 		case c.Menu != "":
 			out = append(out, l.below(c.Menu, lang, p, append(slices.Clone(seen), id))...)

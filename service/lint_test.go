@@ -52,7 +52,7 @@ func cleanDefinition(t *rapid.T) (*Definition, map[string]time.Duration) {
 	queue := func() string { return rapid.SampledFrom(keysOf(d.Queues)).Draw(t, "queue") }
 	for i := range rapid.IntRange(1, 3).Draw(t, "infos") {
 		id := fmt.Sprintf("i%d", i)
-		d.Infos[id] = &Info{ID: id, Prompt: prompt("p-" + id), Queue: queue()}
+		d.Infos[id] = &Info{ID: id, Prompt: prompt("p-" + id), Queue: queue(), Offline: "p-" + id}
 	}
 	menu := func(id string) *Menu {
 		m := &Menu{ID: id, Prompt: prompt("p-" + id), Queue: queue(), Choices: map[call.Digit]Choice{
@@ -70,7 +70,7 @@ func cleanDefinition(t *rapid.T) (*Definition, map[string]time.Duration) {
 	root := menu("root")
 	menu("sub")
 	root.Choices['3'] = Choice{Key: '3', Menu: "sub"}
-	root.Choices['8'] = Choice{Key: '8', Info: "i0", Access: true}
+	root.Choices['8'] = Choice{Key: '8', Access: true}
 	d.Entry = Entry{Welcome: prompt("welcome"), LanguagePrompt: prompt("language"), Menu: "root"}
 	for i := range rapid.IntRange(0, 2).Draw(t, "messages") {
 		from := time.Date(2026, 1, 1+i, 0, 0, 0, 0, time.UTC)
@@ -85,7 +85,9 @@ func cleanDefinition(t *rapid.T) (*Definition, map[string]time.Duration) {
 	for _, j := range []*Journey{&d.Closed, &d.Saturated, &d.Failed} {
 		*j = Journey{Prompt: prompt("why"), Hours: prompt("hours"), OtherMeans: prompt("means"), Callback: prompt("callback")}
 	}
-	d.Access = Access{Prompt: prompt("access"), Number: "+33199003911"}
+	hint := prompt("hint")
+	durations[hint] = time.Second
+	d.Access = Access{Hint: hint, Prompt: prompt("access"), Number: "+33199003911"}
 	cleanLinks(t, d, prompt)
 	cleanCallbacks(t, d)
 	return d, durations
@@ -220,7 +222,7 @@ var plant = map[Rule][]func(*Definition, map[string]time.Duration){
 		func(d *Definition, _ map[string]time.Duration) { withLink(d).Prompts = []string{"welcome"} },
 		func(d *Definition, _ map[string]time.Duration) { withLink(d).Prompts = []string{"why"} },
 		func(d *Definition, _ map[string]time.Duration) {
-			d.Infos["lost"] = &Info{ID: "lost", Queue: "q0", Link: "nowhere"}
+			d.Infos["lost"] = &Info{ID: "lost", Queue: "q0", Link: "nowhere", Offline: "welcome"}
 		},
 	},
 	RuleSMS: {
@@ -414,10 +416,14 @@ func TestFindingsPointAtTheLineToMend(t *testing.T) {
 		{RuleChoices, "      3: {info: venir}\n", "      3: {info: venir}\n      5: {queue: conduite}\n      6: {queue: conduite}\n", "    choices:"},
 		{RuleDepth, "limits: absent", "", "  conduite:"},
 		{RuleSpeech, "      Pour un titre de séjour, tapez 1.\n", strings.Repeat("      Pour un titre de séjour, tapez 1.\n", 12), "    prompt: menu-principal"},
-		{RulePerson, "      4: {info: sourds, access: true}\n      0: person\n", "      4: {info: sourds, access: true}\n", "    choices:"},
+		{RulePerson, "      4: {access: true, reason: accessibilite}\n      0: person\n", "      4: {access: true, reason: accessibilite}\n", "    choices:"},
 		{RuleClosed, "closed:\n  prompt: ferme\n  hours: horaires\n", "closed:\n  prompt: ferme\n", "closed:"},
 		{RuleSaturated, "  hours: meilleurs-horaires\n  other_means: autres-moyens\n  callback: etre-rappele\nfailed:", "  other_means: autres-moyens\n  callback: etre-rappele\nfailed:", "saturated:"},
 		{RuleAccess, "  hours: same\n", "  hours: {mon-thu: 09:00-12:00}\n", "  hours: {mon-thu"},
+		{RuleOffline, "    offline: sans-internet\n", "", "  venir:"},
+		{RuleAccess, "  hint: touche-sourds\n", "", "access:"},
+		{RuleAccess, "language_keys: {1: fr, 2: en}", "language_keys: {1: fr, 4: en}", "  hint: touche"},
+		{RuleAccess, "Sourds et malentendants: touche 4.", "Bonjour et bienvenue à la préfecture du Val-d'Arzon. " + strings.Repeat("Sourds et malentendants: touche 4. ", 3), "  hint: touche"},
 		{RuleCost, "- number: 01 99 00 39 42", "- number: 0 892 99 00 42", "  - number: 0 892"},
 		{RuleCost, "    en: A technical problem", "    en: Call 0 810 99 00 39. A technical problem", "    en: Call 0 810"},
 		{RuleNumbers, "  - number: 01 99 00 39 42\n", "  - number: 01 99 00 39 42\n  - number: 01 99 00 39 43\n", "numbers:"},

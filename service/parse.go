@@ -94,6 +94,7 @@ func (r *reader) definition(root *node) {
 	r.reasons(o)
 	r.queues(o)
 	r.links(o)
+	r.points(o)
 	r.infos(o)
 	r.menus(o)
 	r.entry(o)
@@ -101,6 +102,8 @@ func (r *reader) definition(root *node) {
 	d.Saturated = r.journey(o, "saturated", true)
 	d.Failed = r.journey(o, "failed", false)
 	r.access(o)
+	r.tags(o)
+	r.interpreters(o)
 	r.callback(o)
 	r.indicators(o)
 	r.privacy(o)
@@ -214,21 +217,6 @@ func (r *reader) journey(o *object, key string, needed bool) Journey {
 	}
 	jo.close()
 	return j
-}
-
-func (r *reader) access(o *object) {
-	n := o.get("access")
-	if n == nil {
-		return
-	}
-	ao := r.object(n, "access", `"access"`)
-	ao.need("prompt", "prompt: and the name of the prompt that tells of the access")
-	r.def.Access = Access{Prompt: ao.ref("prompt", "prompt"), Number: ao.number("number"), Queue: ao.ref("queue", "queue")}
-	if h := ao.get("hours"); h != nil && (h.kind != scalar || h.text != "same") {
-		hours := r.hours(h, "access.hours")
-		r.def.Access.Hours = &hours
-	}
-	ao.close()
 }
 
 func (r *reader) limits(o *object) {

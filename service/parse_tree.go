@@ -198,7 +198,7 @@ func (r *reader) infos(o *object) {
 		io := r.object(n, "infos."+name, fmt.Sprintf("info %q", name))
 		io.need("prompt", "prompt: and the name of a prompt")
 		io.need("queue", "queue: and where the caller goes who then asks for a person")
-		r.def.Infos[name] = &Info{ID: name, Prompt: io.ref("prompt", "prompt"), Queue: io.ref("queue", "queue"), Reason: io.ref("reason", "reason"), Link: io.ref("link", "link")}
+		r.def.Infos[name] = &Info{ID: name, Prompt: io.ref("prompt", "prompt"), Queue: io.ref("queue", "queue"), Reason: io.ref("reason", "reason"), Link: io.ref("link", "link"), Offline: io.ref("offline", "prompt")}
 		io.close()
 	})
 }
@@ -227,14 +227,20 @@ func (r *reader) menus(o *object) {
 }
 
 func (r *reader) digit(key string, at Position) (call.Digit, bool) {
-	if len(key) == 1 && strings.Contains("0123456789*#", key) {
+	switch {
+	case len(key) == 1 && strings.Contains("0123456789", key):
 		return call.Digit(key[0]), true
+	case key == "*":
+		r.problem(at, `key "*" has its use everywhere: the same words again, slower and louder`, "write 0 to 9")
+	case key == "#":
+		r.problem(at, `key "#" has its use everywhere: the same words in a text message`, "write 0 to 9")
+	default:
+		r.problem(at, fmt.Sprintf("%q is not a key of a telephone", key), "write 0 to 9")
 	}
-	r.problem(at, fmt.Sprintf("%q is not a key of a telephone", key), `write 0 to 9, "*" or "#"`)
 	return 0, false
 }
 
-// oneChoice reads what a key does: "person", "repeat", or a group of keys.
+// oneChoice reads what a key does: "person", "repeat", "access", or a group of keys.
 func (r *reader) oneChoice(key call.Digit, n *node, at Position, path, label string) Choice {
 	c := Choice{Key: key}
 	if n.kind == scalar {
@@ -243,13 +249,15 @@ func (r *reader) oneChoice(key call.Digit, n *node, at Position, path, label str
 			c.Person = true
 		case "repeat":
 			c.Repeat = true
+		case "access":
+			c.Access = true
 		default:
-			r.problem(n.at, fmt.Sprintf("%q is not what %s can do", n.text, label), suggest(n.text, []string{"person", "repeat"})+", or {menu: …}, {info: …} or {queue: …}")
+			r.problem(n.at, fmt.Sprintf("%q is not what %s can do", n.text, label), suggest(n.text, []string{"person", "repeat", "access"})+", or {menu: …}, {info: …} or {queue: …}")
 		}
 		return c
 	}
 	if n.kind == empty {
-		r.problem(at, label+" does nothing", "write person, repeat, {menu: …}, {info: …} or {queue: …}")
+		r.problem(at, label+" does nothing", "write person, repeat, access, {menu: …}, {info: …} or {queue: …}")
 		return c
 	}
 	o := r.object(n, path, label)
@@ -258,13 +266,13 @@ func (r *reader) oneChoice(key call.Digit, n *node, at Position, path, label str
 	c.Reason = o.ref("reason", "reason")
 	o.close()
 	does := 0
-	for _, set := range []bool{c.Menu != "", c.Info != "", c.Queue != "", c.Person, c.Repeat} {
+	for _, set := range []bool{c.Menu != "", c.Info != "", c.Queue != "", c.Person, c.Repeat, c.Access} {
 		if set {
 			does++
 		}
 	}
 	if does != 1 {
-		r.problem(at, fmt.Sprintf("%s does %d things", label, does), "write exactly one of menu, info, queue, person and repeat")
+		r.problem(at, fmt.Sprintf("%s does %d things", label, does), "write exactly one of menu, info, queue, person, repeat and access")
 	}
 	return c
 }

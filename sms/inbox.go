@@ -24,6 +24,9 @@ type Inbox struct {
 	// Cancel cancels the callback of a number; ok is false when it has none. Who cancels tells
 	// the citizen. nil: there are no callbacks.
 	Cancel func(ctx context.Context, from call.Number) (ok bool, err error)
+	// Talk takes what asks for nothing else into a conversation with the agents; taken is false
+	// where nobody reads text messages. nil: nobody does.
+	Talk func(ctx context.Context, in Incoming) (taken bool, err error)
 	// Service is the name in front of replies; Phone is how to call us, as people write it.
 	// Without both nobody is replied to.
 	Service func() string
@@ -42,6 +45,7 @@ const (
 	HandledStop      = "stop"
 	HandledStart     = "start"
 	HandledCancelled = "cancelled"
+	HandledTalked    = "talked" // it is part of a conversation
 	HandledKept      = "kept"
 )
 
@@ -97,6 +101,11 @@ func (b *Inbox) act(ctx context.Context, in Incoming) (handled string, err error
 		return HandledStart, b.start(ctx, in)
 	case HandledCancelled:
 		return b.cancel(ctx, in)
+	}
+	if b.Talk != nil {
+		if taken, err := b.Talk(ctx, in); err != nil || taken {
+			return HandledTalked, err
+		}
 	}
 	return HandledKept, b.reply(ctx, in, "unread", daily(in))
 }
@@ -184,7 +193,8 @@ var words = map[string]string{
 	"ARRETER": HandledStop, "ARRETEZ": HandledStop, "UNSUBSCRIBE": HandledStop, "DESABONNER": HandledStop, "DESINSCRIRE": HandledStop,
 	"START": HandledStart, "UNSTOP": HandledStart, "REPRENDRE": HandledStart, "REPRISE": HandledStart,
 	"ANNULER": HandledCancelled, "ANNULE": HandledCancelled, "ANNULEZ": HandledCancelled, "ANNULATION": HandledCancelled,
-	"CANCEL": HandledCancelled,
+	"CANCEL": HandledCancelled, "ANULAR": HandledCancelled, "CANCELAR": HandledCancelled,
+	"ABSAGEN": HandledCancelled, "STORNIEREN": HandledCancelled, "ANNULLA": HandledCancelled, "ANNULLARE": HandledCancelled,
 }
 
 // meaning reads a message as people write it: any case, with or without accents, blanks and

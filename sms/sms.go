@@ -35,6 +35,10 @@ const (
 	Invitation  Purpose = "invitation"  // who hung up while waiting may book
 	Reply       Purpose = "reply"       // to an incoming message
 	Survey      Purpose = "survey"      // what did you think of the call?
+	Access      Purpose = "access"      // what deaf and hard-of-hearing callers can do without a voice
+	RelaySilent Purpose = "relay"       // the relay centre did not answer: when we try again
+	Chat        Purpose = "chat"        // a message of a conversation
+	Said        Purpose = "said"        // what was said on the line, at the caller's key
 )
 
 // State is where a message stands.

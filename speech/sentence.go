@@ -25,6 +25,7 @@ var sentences = map[string][]string{
 	"recall.hello":               {"service"},
 	"recall.hello.cut":           {"service"},
 	"recall.hello.survey":        {"service"},
+	"recall.relay.hello":         {"service"},
 	"recall.voicemail":           {"clock", "day", "service"},
 	"recall.voicemail.last":      {"clock", "day", "service"},
 	"link.down":                  {"label"},

@@ -62,6 +62,9 @@ func (j *Journal) vacuum(ctx context.Context, packed int64) error {
 	}
 	j.unswept.Store(0)
 	_, err := j.eng.writer.ExecContext(ctx, `VACUUM journal`)
+	if f := new(Fault); errors.As(j.eng.explain(err), &f) && f.Kind == Locked {
+		return nil // it looks by itself at this moment
+	}
 	return err
 }
 

@@ -97,16 +97,25 @@ func (e *engine) write(ctx context.Context, d durability, fn func(*sql.Tx) error
 	return nil
 }
 
+// patience is how long requests of people, and the opening of the database, wait for a lock or
+// a server to come back.
+const patience = 10 * time.Second
+
 // writeRetrying is write for requests of people: it tries again while the database is locked
-// or away, until ctx ends or ten seconds have passed. fn may run more than once.
+// or away, until ctx ends or patience is over. fn may run more than once.
 func (e *engine) writeRetrying(ctx context.Context, d durability, fn func(*sql.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	return retrying(ctx, (*Fault).passing, func() error { return e.write(ctx, d, fn) })
+}
+
+// retrying calls fn again while it meets a fault worth waiting for, until ctx ends.
+func retrying(ctx context.Context, worth func(*Fault) bool, fn func() error) error {
 	var pause time.Duration
 	for {
-		err := e.write(ctx, d, fn)
+		err := fn()
 		var f *Fault
-		if err == nil || !errors.As(err, &f) || !f.passing() {
+		if err == nil || !errors.As(err, &f) || !worth(f) {
 			return err
 		}
 		pause = nextPause(pause)

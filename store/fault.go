@@ -44,6 +44,8 @@ func (f *Fault) passing() bool {
 	return f.Kind == Locked || f.Kind == Unreachable || f.Kind == NoAnswer
 }
 
+func (f *Fault) locked() bool { return f.Kind == Locked }
+
 // explain gives an error of a driver its words; other errors are returned as they are.
 func (e *engine) explain(err error) error {
 	var known *Fault

@@ -34,16 +34,15 @@ var _ metrics.Store = (*Ledger)(nil)
 func (db *DB) Ledger() *Ledger { return db.ledger }
 
 // The tables of a side. A contact's id begins with its arrival, so its primary key is the
-// order of time. call_key, caller and was are hashes that find candidates: what is found is
-// compared with the facts themselves.
+// order of time, and most contacts are found by it from the name of their call. caller and was
+// are hashes that find candidates: what is found is compared with the facts themselves.
 const (
 	ledgerTables = `
 	CREATE TABLE contacts_{{side}} (
-		id       {{bigint}} PRIMARY KEY,
-		call_key BIGINT NOT NULL,
-		caller   BIGINT NOT NULL,
-		was      BIGINT NOT NULL,
-		facts    {{bytes}} NOT NULL
+		id     {{bigint}} PRIMARY KEY,
+		caller BIGINT NOT NULL,
+		was    BIGINT NOT NULL,
+		facts  {{bytes}} NOT NULL
 	);
 	CREATE TABLE rollups_{{side}} (
 		grain INTEGER NOT NULL,
@@ -57,15 +56,16 @@ const (
 		contact BIGINT NOT NULL,
 		PRIMARY KEY (key, contact)
 	)`
-	ledgerIndexes = `
-	CREATE INDEX contacts_{{side}}_call ON contacts_{{side}} (call_key);
-	CREATE INDEX contacts_{{side}}_caller ON contacts_{{side}} (caller) WHERE caller <> 0;
-	CREATE INDEX contacts_{{side}}_was ON contacts_{{side}} (was) WHERE was <> 0`
 	ledgerDrop = `
 	DROP TABLE IF EXISTS contacts_{{side}};
 	DROP TABLE IF EXISTS rollups_{{side}};
 	DROP TABLE IF EXISTS links_{{side}}`
 )
+
+var ledgerIndexes = []string{
+	`CREATE INDEX IF NOT EXISTS contacts_{{side}}_caller ON contacts_{{side}} (caller) WHERE caller <> 0`,
+	`CREATE INDEX IF NOT EXISTS contacts_{{side}}_was ON contacts_{{side}} (was) WHERE was <> 0`,
+}
 
 // on writes SQL for a side, in the engine's words.
 func (l *Ledger) on(side int, query string) string {
@@ -116,7 +116,7 @@ func (l *Ledger) begin(ctx context.Context, tx *sql.Tx) error {
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	return l.define(ctx, tx, 0, ledgerDrop, ledgerTables, ledgerIndexes)
+	return l.define(ctx, tx, 0, append([]string{ledgerDrop, ledgerTables}, ledgerIndexes...)...)
 }
 
 // Fresh implements metrics.Store.
@@ -126,8 +126,19 @@ func (l *Ledger) Fresh(ctx context.Context) (metrics.Standing, error) {
 		return live, err
 	}
 	side := 1 - live.Side
+	// A rebuild that was cut short has left rows there: too many to be dropped at once.
 	err = l.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
-		if err := l.define(ctx, tx, side, ledgerDrop, ledgerTables); err != nil {
+		_, err := tx.ExecContext(ctx, `UPDATE ledger SET upto = -1 WHERE side = $1 AND live = 0`, side)
+		return err
+	})
+	if err != nil {
+		return live, fmt.Errorf("prepare a new side of the figures: %w", err)
+	}
+	if err := l.Tidy(ctx); err != nil {
+		return live, err
+	}
+	err = l.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
+		if err := l.redefine(ctx, tx, side, ledgerDrop, ledgerTables); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO ledger (side, live, upto, state) VALUES ($1, 0, 0, '')
@@ -151,9 +162,11 @@ func (l *Ledger) indexed(ctx context.Context, side int) error {
 	if !l.bare[side] {
 		return nil
 	}
-	err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) error { return l.define(ctx, tx, side, ledgerIndexes) })
-	if err != nil {
-		return fmt.Errorf("index the figures: %w", err)
+	for _, index := range ledgerIndexes { // one by one: others write in between
+		err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) error { return l.redefine(ctx, tx, side, index) })
+		if err != nil {
+			return fmt.Errorf("index the figures: %w", err)
+		}
 	}
 	l.bare[side] = false
 	return nil
@@ -168,12 +181,83 @@ func (l *Ledger) Turn(ctx context.Context, from, to metrics.Standing) error {
 		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 0, upto = -1 WHERE side = $1 AND live = 1 AND upto <= $2`, from.Side, to.Upto)); err != nil {
 			return err
 		}
-		if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 1 WHERE side = $1 AND upto = $2`, to.Side, to.Upto)); err != nil {
-			return err
-		}
-		return l.define(ctx, tx, from.Side, ledgerDrop)
+		return moved(tx.ExecContext(ctx, `UPDATE ledger SET live = 1 WHERE side = $1 AND upto = $2`, to.Side, to.Upto))
 	})
 	return l.told("turn to the new figures", err)
+}
+
+// tidyAtOnce are the contacts given up in one transaction: a tenth of a second.
+const tidyAtOnce = 20_000
+
+// Tidy implements metrics.Store. Turn has left upto = -1; a side that is filled anew has not.
+func (l *Ledger) Tidy(ctx context.Context) error {
+	left, err := rowsOf(ctx, l.eng.reader, func(r *sql.Rows) (side int, err error) { return side, r.Scan(&side) },
+		`SELECT side FROM ledger WHERE live = 0 AND upto = -1`)
+	if err != nil {
+		return fmt.Errorf("look for figures to give up: %w", l.eng.explain(err))
+	}
+	for _, side := range left {
+		for more := true; more; {
+			err := l.eng.write(ctx, ordinary, func(tx *sql.Tx) (err error) {
+				if err := moved(tx.ExecContext(ctx, `UPDATE ledger SET upto = -1 WHERE side = $1 AND live = 0 AND upto = -1`, side)); err != nil {
+					return err
+				}
+				if more, err = l.giveUp(ctx, tx, side); more || err != nil {
+					return err
+				}
+				if err := l.redefine(ctx, tx, side, ledgerDrop); err != nil {
+					return err
+				}
+				_, err = tx.ExecContext(ctx, `UPDATE ledger SET upto = -2 WHERE side = $1`, side)
+				return err
+			})
+			if errors.Is(err, metrics.ErrMoved) { // it is being filled, or was given up by another process
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("give up the figures before: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// redefine is define for tables that were filled of late. PostgreSQL's autovacuum holds them, and
+// gives way to who has waited for a second (deadlock_timeout): longer than our writers have patience.
+func (l *Ledger) redefine(ctx context.Context, tx *sql.Tx, side int, statements ...string) error {
+	if l.eng.name == "postgres" {
+		if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '5s'`); err != nil {
+			return err
+		}
+	}
+	return l.define(ctx, tx, side, statements...)
+}
+
+// giveUp takes out some contacts of a side, and tells whether there are more. SQLite takes a
+// large table away page by page, and nobody else writes meanwhile; PostgreSQL does it at once.
+func (l *Ledger) giveUp(ctx context.Context, tx *sql.Tx, side int) (more bool, err error) {
+	if l.eng.name == "postgres" {
+		return false, nil
+	}
+	var tables int
+	if err := tx.QueryRowContext(ctx, l.on(side, `SELECT count(*) FROM sqlite_master WHERE name = 'contacts_{{side}}'`)).Scan(&tables); err != nil || tables == 0 { // another process was faster
+		return false, err
+	}
+	for _, index := range []string{"caller", "was"} {
+		if _, err := tx.ExecContext(ctx, l.on(side, `DROP INDEX IF EXISTS contacts_{{side}}_`+index)); err != nil {
+			return false, err
+		}
+	}
+	var until int64
+	err = tx.QueryRowContext(ctx, l.on(side, `SELECT id FROM contacts_{{side}} ORDER BY id LIMIT 1 OFFSET $1`), tidyAtOnce).Scan(&until)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, l.on(side, `DELETE FROM contacts_{{side}} WHERE id < $1`), until)
+	return true, err
 }
 
 // moved is ErrMoved when no row was where it was expected.
@@ -216,11 +300,11 @@ func (l *Ledger) Commit(ctx context.Context, b metrics.Batch) error {
 }
 
 func (l *Ledger) writeContacts(ctx context.Context, tx *sql.Tx, b metrics.Batch) error {
-	args := make([]any, 0, 5*len(b.Contacts))
+	args := make([]any, 0, 4*len(b.Contacts))
 	for _, k := range b.Contacts {
-		args = append(args, k.ID, keyOf(string(k.Call)), keyOf(k.Caller), keyOf(k.Was), k.Facts)
+		args = append(args, k.ID, keyOf(k.Caller), keyOf(k.Was), k.Facts)
 	}
-	err := l.eng.execRows(ctx, tx, l.on(b.Side, `INSERT INTO contacts_{{side}} (id, call_key, caller, was, facts)`), 5,
+	err := l.eng.execRows(ctx, tx, l.on(b.Side, `INSERT INTO contacts_{{side}} (id, caller, was, facts)`), 4,
 		`ON CONFLICT (id) DO UPDATE SET caller = excluded.caller, was = excluded.was, facts = excluded.facts`, args)
 	if err != nil {
 		return err
@@ -362,16 +446,18 @@ func (l *Ledger) Purge(ctx context.Context, side int, until int64) (gone int64, 
 
 // Contact implements metrics.Store.
 func (l *Ledger) Contact(ctx context.Context, side int, id call.ID) (metrics.Kept, bool, error) {
-	found, err := l.find(ctx, side, `call_key = $1`, keyOf(string(id)))
-	if err != nil {
-		return metrics.Kept{}, false, err
-	}
-	for _, k := range found {
-		if k.Call == id {
-			return k, true, nil
+	if first, until, ok := metrics.Within(id); ok {
+		near, err := l.read(ctx, side, `id >= $1 AND id < $2`, first, until)
+		if err != nil {
+			return metrics.Kept{}, false, err
+		}
+		for _, k := range near {
+			if k.Call == id {
+				return k, true, nil
+			}
 		}
 	}
-	found, err = l.Linked(ctx, side, string(id))
+	found, err := l.Linked(ctx, side, string(id))
 	if err != nil || len(found) == 0 {
 		return metrics.Kept{}, false, err
 	}

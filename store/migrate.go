@@ -42,24 +42,25 @@ func (e *engine) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	have, know, err := p.GetVersions(ctx)
-	switch {
-	case err != nil:
-		return fmt.Errorf("read the version of the schema: %w", e.explain(err))
-	case have > know:
-		return fmt.Errorf("the database %s has schema version %d and this program knows versions up to %d: "+
-			"it was written by a newer release, run that one; nothing was changed", e.where, have, know)
-	case have == know:
-		return nil
-	}
-	if _, err := p.Up(ctx); err != nil {
-		// Another process may have done the same at the same time.
-		if now, _, verr := p.GetVersions(ctx); verr == nil && now == know {
+	for {
+		have, know, err := p.GetVersions(ctx)
+		switch {
+		case err != nil:
+			return fmt.Errorf("read the version of the schema: %w", e.explain(err))
+		case have > know:
+			return fmt.Errorf("the database %s has schema version %d and this program knows versions up to %d: "+
+				"it was written by a newer release, run that one; nothing was changed", e.where, have, know)
+		case have == know:
 			return nil
 		}
-		return fmt.Errorf("bring the schema of %s from version %d to %d: %w", e.where, have, know, e.explain(err))
+		if _, err := p.Up(ctx); err != nil {
+			// Another process may be at it: as long as the schema gets on, we go on from there.
+			if now, _, verr := p.GetVersions(ctx); verr == nil && now > have {
+				continue
+			}
+			return fmt.Errorf("bring the schema of %s from version %d to %d: %w", e.where, have, know, e.explain(err))
+		}
 	}
-	return nil
 }
 
 // wordsFS serves migrations with the engine's words in them.

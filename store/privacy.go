@@ -37,6 +37,17 @@ var abodes = []abode{
 		"",
 	},
 	{
+		"messages of conversations", "conversation_messages", `conversation IN (SELECT id FROM conversations WHERE number = $1)`,
+		`conversation IN (SELECT id FROM conversations WHERE state = 'closed' AND since < $1)`,
+		[]string{"conversation", "seq", "author", "text", "at"},
+		"",
+	},
+	{
+		"conversations in writing", "conversations", `number = $1`, `state = 'closed' AND since < $1`,
+		[]string{"id", "channel", "number", "lang", "queue", "state", "opened"},
+		"",
+	},
+	{
 		"text messages received", "sms_inbox", `number = $1`, `at < $1`,
 		[]string{"number", "text", "at", "handled"},
 		"",
@@ -115,6 +126,7 @@ func idle(ctx context.Context, tx *sql.Tx, n call.Number) error {
 	quoted, _ := json.Marshal(string(n)) // strings always encode
 	for _, c := range []struct{ query, arg, why string }{
 		{`SELECT count(*) FROM promises WHERE number = $1 AND live = 1`, string(n), "a callback is promised: cancel it first (decroche callbacks)"},
+		{`SELECT count(*) FROM conversations WHERE number = $1 AND state <> 'closed'`, string(n), "a conversation in writing is open: close it first (decroche conversations)"},
 		{`SELECT count(*) FROM sms WHERE number = $1 AND state IN ('queued', 'sending')`, string(n), "a text message is being sent: try again in a minute"},
 		{`SELECT count(*) FROM checkpoints WHERE info LIKE $1`, "%" + string(quoted) + "%", "they are on the line: try again after the call"},
 	} {

@@ -94,7 +94,10 @@ func (db *DB) start(ctx context.Context) error {
 	if err := checkFolder(db.opts.DataDir); err != nil {
 		return err
 	}
-	if err := db.eng.migrate(ctx); err != nil {
+	// Another process may be opening the same database. The change of a schema takes its time.
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := retrying(patient, (*Fault).locked, func() error { return db.eng.migrate(ctx) }); err != nil {
 		return err
 	}
 	keys, err := openKeys(db.opts)

@@ -2,6 +2,7 @@ package text
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,19 @@ func TestEveryTextIsThereInBothLanguages(t *testing.T) {
 	}
 }
 
+// Citizens who speak another language read their text messages in it; the pages are in French and English.
+func TestTextMessagesAreInEveryLanguageOfTheVoices(t *testing.T) {
+	for _, lang := range []call.Lang{"es", "de", "it"} {
+		ids := IDs(lang)
+		for _, id := range IDs("en") {
+			part, _, _ := strings.Cut(id, ".")
+			if wanted := part == "time" || strings.HasPrefix(part, "sms"); wanted != slices.Contains(ids, id) && part != "phone" {
+				t.Errorf("%s in %s: there %v, wanted %v", id, lang, !wanted, wanted)
+			}
+		}
+	}
+}
+
 func TestDaysAndHoursAreWrittenAsPeopleWriteThem(t *testing.T) {
 	paris, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
@@ -38,6 +52,9 @@ func TestDaysAndHoursAreWrittenAsPeopleWriteThem(t *testing.T) {
 		{"fr", time.Date(2026, 12, 1, 12, 0, 0, 0, paris), "mardi 1er décembre", "12 h", "midi"},
 		{"fr", time.Date(2026, 11, 27, 13, 5, 0, 0, paris), "vendredi 27 novembre", "13 h 05", "13 heures 5"},
 		{"en", time.Date(2026, 11, 24, 13, 15, 0, 0, paris), "tomorrow", "1:15 p.m.", "1 15 p.m."},
+		{"es", time.Date(2026, 12, 1, 9, 5, 0, 0, paris), "el martes 1 de diciembre", "9:05", "9 y 5"},
+		{"de", time.Date(2026, 12, 1, 12, 0, 0, 0, paris), "am Dienstag, 1. Dezember", "12 Uhr", "12 Uhr"},
+		{"it", time.Date(2026, 11, 27, 14, 30, 0, 0, paris), "venerdì 27 novembre", "14:30", "14 e 30"},
 		{"en", time.Date(2026, 12, 1, 9, 0, 0, 0, paris), "Tuesday 1 December", "9 a.m.", "9 a.m."},
 	} {
 		if d, k, s := Day(c.lang, c.at, now), Clock(c.lang, c.at), SpokenClock(c.lang, c.at); d != c.day || k != c.clock || s != c.spoken {

@@ -6,12 +6,15 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"decroche/call"
 	"decroche/callback"
+	"decroche/chat"
 	"decroche/ivr"
 	"decroche/links"
 	"decroche/service"
@@ -64,14 +67,25 @@ func (s *server) assembleDesk(ctx context.Context) error {
 		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.closedNow, OnLine: s.x.OnLine, Log: s.log, NewCallID: newOutgoingID,
 	}
 	s.journey.Callbacks, s.journey.Links, s.journey.Texts = d.book, d.links, textsOf{s}
+	s.journey.MenuURL = signer.MenuURL
 	s.assembleSurveys(signer)
+	s.assembleChats(signer)
+	if err := s.assembleTags(); err != nil {
+		return err
+	}
+	s.journey.AccessURL, s.journey.WriteURL = s.chats.RelayURL, func(lang call.Lang) string {
+		if !s.chats.On(chat.ByWeb) {
+			return ""
+		}
+		return signer.WriteURL(lang)
+	}
 	proxies, err := s.c.proxies()
 	if err != nil {
 		return err
 	}
 	pages := &public.Server{
 		Desk: pagesDesk{d.book, s.db.Promises()}, Service: s.def.Load, Codes: public.NewCodes(), Signer: signer, Log: s.log,
-		Send: textsOf{s}.SendLink, Wait: s.waitToCome, Proxies: proxies, Surveys: s.surveys,
+		Send: textsOf{s}.SendText, Wait: s.waitToCome, Proxies: proxies, Surveys: s.surveys, Now: lineNow{s}, Chats: pagesChats{s.chats, s.db.Conversations()},
 	}
 	told := &hooks.Hooks{Store: s.db.SMS(), Inbox: d.inbox, Secrets: secrets, Base: s.c.publicURL(), Journal: s.live, Log: s.log}
 	mux := http.NewServeMux()
@@ -79,6 +93,35 @@ func (s *server) assembleDesk(ctx context.Context) error {
 	mux.Handle("/", pages.Handler())
 	d.public = s.httpServer(mux)
 	return nil
+}
+
+// lineNow is what the page of the menu tells of this moment.
+type lineNow struct{ s *server }
+
+// News implements public.Now.
+func (l lineNow) News(queue string, lang call.Lang) (texts []string) {
+	for _, m := range l.s.board.Active(queue, time.Now()) {
+		if m.Queue == queue {
+			texts = append(texts, cmp.Or(m.Text[lang], m.Text["fr"]))
+		}
+	}
+	return texts
+}
+
+// Range implements public.Now.
+func (l lineNow) Range(queue string) (low, high time.Duration, ok bool) {
+	for _, q := range l.s.floor.Queues() {
+		if q.ID == queue && q.Estimate.Known {
+			return q.Estimate.Low, q.Estimate.High, true
+		}
+	}
+	return 0, 0, false
+}
+
+// Down implements public.Now.
+func (l lineNow) Down(link string) bool {
+	_, down := l.s.desk.links.Down(link)
+	return down
 }
 
 // pagesDesk is what the public pages need of the desk.
@@ -101,8 +144,8 @@ func (s *server) deskChanged() {
 // textsOf sends what the journey and the pages have to send.
 type textsOf struct{ s *server }
 
-// SendLink implements ivr.Texter: the message is kept, and leaves at once.
-func (t textsOf) SendLink(ctx context.Context, m sms.Message) error {
+// SendText implements ivr.Texter: the message is kept, and leaves at once.
+func (t textsOf) SendText(ctx context.Context, m sms.Message) error {
 	if err := t.s.db.SMS().Enqueue(ctx, m); err != nil {
 		return err
 	}
@@ -183,7 +226,7 @@ func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
 		ID: w.Attempt.Call, From: p.Number, To: def.Present, Arrived: time.Now(), Trunk: s.c.callsOut(), Outgoing: true,
 	}
 	visit := &ivr.Visit{
-		Lang: p.Lang, Queue: p.Queue, Reason: p.Reason, Joined: p.Joined, AgentAsked: true,
+		Lang: p.Lang, Public: p.Public, Queue: p.Queue, Reason: p.Reason, Joined: p.Joined, AgentAsked: true,
 		Recall: &ivr.Recall{
 			Promise: p.ID, Attempt: w.Attempt.N, Contact: p.Contact, Asked: p.Asked, Slot: p.Slot, Origin: p.Origin, Score: p.Score,
 			Last: p.Tries+1 >= def.Callback.Attempts, VoicemailLeft: p.Voicemail, AgentFirst: def.Callback.AgentFirst,
@@ -191,6 +234,10 @@ func (s *server) callBack(_ context.Context, w callback.Work) callback.Result {
 			Wanted:  func(ctx context.Context) bool { return s.stillPromised(ctx, p.ID) },
 			Busy:    func() bool { return s.x.OnLine(p.Number) },
 		},
+	}
+	if p.Relay != call.Withheld { // the agent is rung when the centre has the citizen on the line
+		info.From, info.Trunk, visit.Public = p.Relay, s.c.relayBy(def), service.PublicRelay
+		visit.Recall.Citizen, visit.Recall.AgentFirst = p.Number, false
 	}
 	visit.Carry(w.Place, w.Reservation)
 	result := callback.Interrupted
@@ -248,6 +295,14 @@ func (c *config) callsOut() string {
 	return ""
 }
 
+// relayBy names the trunk that calls to the relay centre go out by.
+func (c *config) relayBy(def *service.Definition) string {
+	if r := def.Access.Relay; r != nil && r.Trunk != "" {
+		return r.Trunk
+	}
+	return c.callsOut()
+}
+
 // publicURL is how citizens reach the public pages, without a slash at the end.
 func (c *config) publicURL() string {
 	return strings.TrimSuffix(cmp.Or(c.Web.Public.URL, "http://"+c.Web.Public.Listen), "/")
@@ -255,6 +310,17 @@ func (c *config) publicURL() string {
 
 // canCallBack says what keeps a service that promises callbacks from making them.
 func (c *config) canCallBack(def *service.Definition) error {
+	if r := def.Access.Relay; r != nil && r.Trunk != "" && !slices.ContainsFunc(c.Trunks, func(t trunk) bool { return t.Name == r.Trunk }) {
+		return fmt.Errorf("the relay centre of %s is reached by trunk %q, which %s has not: write the trunk there, or take \"trunk\" out of \"relay\"", c.Service, r.Trunk, c.file)
+	}
+	for _, lang := range slices.Sorted(maps.Keys(def.Interpreters)) {
+		switch i := def.Interpreters[lang]; {
+		case i.Trunk != "" && !slices.ContainsFunc(c.Trunks, func(t trunk) bool { return t.Name == i.Trunk }):
+			return fmt.Errorf("interpreter %q of %s is reached by trunk %q, which %s has not: write the trunk there, or take \"trunk\" out", lang, c.Service, i.Trunk, c.file)
+		case i.Trunk == "" && c.callsOut() == "":
+			return fmt.Errorf("the service calls interpreters and no trunk can call out: give a trunk in %s its server, or take \"interpreters\" out of %s", c.file, c.Service)
+		}
+	}
 	if !def.Callback.On || c.callsOut() != "" {
 		return nil
 	}

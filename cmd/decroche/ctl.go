@@ -102,9 +102,9 @@ func (cmd agentListCmd) Run(e *env) error {
 		return json.NewEncoder(e.stdout).Encode(list)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "AGENT\tNAME\tSTATE\tREASON\tSINCE\tANSWERED\tMISSED\tCALL\tSKILLS")
+	fmt.Fprintln(w, "AGENT\tNAME\tSTATE\tREASON\tSINCE\tANSWERED\tMISSED\tCALL\tPUBLIC\tSKILLS")
 	for _, a := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", a.ID, a.Name, a.State, a.Reason, a.Since.Local().Format("15:04:05"), a.Answered, a.Missed, cmp.Or(a.Call, a.LastCall), skills(a.Skills))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", a.ID, a.Name, a.State, a.Reason, a.Since.Local().Format("15:04:05"), a.Answered, a.Missed, cmp.Or(a.Call, a.LastCall), a.Public, skills(a.Skills))
 	}
 	return w.Flush()
 }

@@ -98,6 +98,7 @@ func printCallback(out io.Writer, p api.Callback) error {
 		{"promise", string(p.ID)},
 		{"state", strings.TrimSpace(state(p) + " " + p.SettledBy)},
 		{"number", p.Number},
+		{"through", relayName(p.Relay)},
 		{"queue", p.Queue},
 		{"reason", p.Reason},
 		{"language", string(p.Lang)},
@@ -118,6 +119,14 @@ func printCallback(out io.Writer, p api.Callback) error {
 	return w.Flush()
 }
 
+// relayName is the relay centre that is called.
+func relayName(n call.Number) string {
+	if n == call.Withheld {
+		return ""
+	}
+	return "the relay centre, " + n.Spoken()
+}
+
 // scored is the answer to a survey that a promise was made for.
 func scored(score int) string {
 	if score == 0 {
@@ -132,11 +141,12 @@ type callbacksAddCmd struct {
 	Slot   string    `help:"10:15, or 2026-11-30T10:15:00+01:00; without it the citizen keeps a place in line from now."`
 	Reason string    `help:"A reason of the service."`
 	Lang   call.Lang `default:"fr" help:"The citizen's language."`
+	Relay  bool      `help:"Call the citizen through the relay centre."`
 }
 
 // Run makes a promise.
 func (cmd callbacksAddCmd) Run(e *env) error {
-	body := api.NewCallback{Number: cmd.Number, Queue: cmd.Queue, Slot: cmd.Slot, Reason: cmd.Reason, Lang: cmd.Lang, By: who()}
+	body := api.NewCallback{Number: cmd.Number, Queue: cmd.Queue, Slot: cmd.Slot, Reason: cmd.Reason, Lang: cmd.Lang, Relay: cmd.Relay, By: who()}
 	var p api.Callback
 	if err := e.ask("POST", "/api/callbacks", body, &p); err != nil {
 		return err

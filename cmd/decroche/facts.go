@@ -26,7 +26,7 @@ func arrival(def *service.Definition, info call.Info) map[string]any {
 		"service": "", "public": "general", "open": false,
 	}
 	if number, ok := def.NumberFor(info.To); ok {
-		facts["service"], facts["public"] = def.ID, cmp.Or(number.Public, "general")
+		facts["service"], facts["public"] = def.ID, def.PublicOf(info)
 		facts["open"] = def.OpeningFor(number, info.Arrived).Open
 	}
 	return facts

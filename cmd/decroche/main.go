@@ -31,10 +31,14 @@ type cli struct {
 	Message  messageCmd  `cmd:"" help:"Publish, list and stop incident messages."`
 	Queues   queuesCmd   `cmd:"" help:"Show the queues as they are now."`
 
-	Callbacks callbacksCmd `cmd:"" help:"List, show, make, move and cancel promises to call back."`
-	SMS       smsCmd       `cmd:"" name:"sms" help:"Show the text messages sent and received."`
-	Links     linksCmd     `cmd:"" help:"Show and switch the links sent by SMS."`
+	Interpreter   interpreterCmd   `cmd:"" help:"Ask an interpreter into a call."`
+	Tags          tagsCmd          `cmd:"" help:"What callers want known of them: list, set and take back."`
+	Conversations conversationsCmd `cmd:"" help:"List, show, answer and close conversations in writing."`
+	Callbacks     callbacksCmd     `cmd:"" help:"List, show, make, move and cancel promises to call back."`
+	SMS           smsCmd           `cmd:"" name:"sms" help:"Show the text messages sent and received."`
+	Links         linksCmd         `cmd:"" help:"Show and switch the links sent by SMS."`
 
+	Access  accessCmd  `cmd:"" help:"Prove that deaf and hard-of-hearing callers had the hours of everybody."`
 	Privacy privacyCmd `cmd:"" help:"Erase a person, export what is held of one, and see what was done."`
 	Journal journalCmd `cmd:"" help:"Print the facts of the journal."`
 	Report  reportCmd  `cmd:"" help:"Make a report of the indicators, or open one of them."`

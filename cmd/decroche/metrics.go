@@ -65,15 +65,17 @@ func (rebuildCmd) Run(e *env) error {
 	defer b.db.Close()
 	began := time.Now()
 	debug.SetGCPercent(rebuildGC)
-	if err := b.ledger().Rebuild(e.ctx); err != nil {
+	l := b.ledger()
+	if err := l.Rebuild(e.ctx); err != nil {
 		return fmt.Errorf("make the figures anew: %w", err)
 	}
+	took := time.Since(began)
 	at, err := b.db.Ledger().Standing(e.ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "the figures were made anew from %d facts in %s\n", at.Upto, time.Since(began).Round(time.Millisecond))
-	return nil
+	fmt.Fprintf(e.stdout, "the figures were made anew from %d facts in %s\n", at.Upto, took.Round(time.Millisecond))
+	return l.Tidy(e.ctx)
 }
 
 type statusCmd struct{}
@@ -110,7 +112,7 @@ func (statusCmd) Run(e *env) error {
 func (s *server) assembleFigures() {
 	settings := func() *metrics.Settings { return metrics.SettingsOf(s.def.Load()) }
 	s.ledger = &metrics.Ledger{Store: s.db.Ledger(), Settings: settings, Log: s.log}
-	s.office = &privacy.Office{Store: s.db, Journal: s.db.Journal(), Ledger: s.ledger, Service: s.def.Load, Log: s.log}
+	s.office = &privacy.Office{Registers: map[string]privacy.Register{}, Store: s.db, Journal: s.db.Journal(), Ledger: s.ledger, Service: s.def.Load, Log: s.log}
 	s.figures = &metrics.Figures{Store: s.db.Ledger(), Settings: settings, Now: time.Now}
 }
 

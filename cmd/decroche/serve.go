@@ -20,6 +20,7 @@ import (
 	"decroche/ari"
 	"decroche/call"
 	"decroche/callback"
+	"decroche/chat"
 	"decroche/ivr"
 	"decroche/metrics"
 	"decroche/phone"
@@ -30,6 +31,7 @@ import (
 	"decroche/speech"
 	"decroche/store"
 	"decroche/survey"
+	"decroche/tags"
 	"decroche/web/api"
 )
 
@@ -75,6 +77,8 @@ type server struct {
 	ledger  *metrics.Ledger
 	office  *privacy.Office
 	surveys *survey.Office
+	chats   *chat.Office
+	tags    *tags.Office
 	figures *metrics.Figures
 	audited atomic.Pointer[metrics.Audited]
 	ari     *ari.Client
@@ -176,7 +180,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.x = phone.New(phone.Options{
 		ARI: s.ari, App: c.app(), Epoch: s.epoch, Log: s.log, Checkpoints: s.db.Checkpoints(),
-		Drive: s.drive, Turn: turn, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts,
+		Drive: s.drive, Turn: turn, Gone: s.gone, Code: s.code, Consult: s.consult, Rescue: s.rescue, Accounts: s.accounts, Guest: s.guest,
 	})
 	if err := s.assembleDesk(ctx); err != nil {
 		return err
@@ -189,8 +193,10 @@ func (s *server) assemble(ctx context.Context) error {
 		Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
 		Desk: s.desk.book, Promises: s.db.Promises(), Texts: s.db.SMS(), Links: s.desk.links,
 		Reports: s.reports, Facts: facts{s.db.Journal()},
-		Privacy: s.office, Surveys: s.surveys, Journal: s.live, Speakers: s.speakers,
-		Reasons:  func() map[string]*service.Reason { return s.def.Load().Reasons },
+		Privacy: s.office, Surveys: s.surveys, Tags: s.tags, Chats: s.chats, Conversations: s.db.Conversations(), Journal: s.live, Speakers: s.speakers,
+		Reasons:   func() map[string]*service.Reason { return s.def.Load().Reasons },
+		Relay:     func() call.Number { return s.def.Load().RelayNumber() },
+		Interpret: s.interpret, Dismiss: s.x.Dismiss,
 		HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
 		Zone:     func() *time.Location { return s.def.Load().Location },
 		Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
@@ -230,8 +236,11 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.office.Run(ctx) })
 	g.Go(func() error { return s.surveys.Run(ctx) })
+	g.Go(func() error { return s.chats.Run(ctx) })
+	g.Go(func() error { return s.tags.Run(ctx) })
 	g.Go(func() error { return s.packs(ctx) })
 	g.Go(func() error { return s.audits(ctx) })
+	g.Go(func() error { return s.watchAccess(ctx) })
 	g.Go(func() error { return s.desk.links.Run(ctx) })
 	g.Go(func() error {
 		s.board.Run(ctx, func(err error) { s.log.Warn("the board of messages is not fresh", "err", err) })

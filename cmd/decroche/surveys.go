@@ -11,5 +11,5 @@ func (s *server) assembleSurveys(signer *public.Signer) {
 		Store: s.db.Surveys(), Service: s.def.Load, Journal: s.live, Callbacks: s.desk.book, PageURL: signer.SurveyURL,
 		Blocked: s.db.SMS().Blocked, Changed: s.deskChanged, Secret: signer.Key, Log: s.log,
 	}
-	s.journey.Surveys, s.office.Surveys = s.surveys, s.surveys
+	s.journey.Surveys, s.office.Registers["surveys"] = s.surveys, s.surveys
 }

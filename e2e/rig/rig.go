@@ -37,6 +37,7 @@ const (
 	Trunk   = "127.0.0.2"
 	Desk    = "127.0.0.3"
 	Unknown = "127.0.0.9" // an address no trunk has
+	Centre  = "127.0.0.4" // a relay centre's, with Options.Relay
 )
 
 // Options change the rig from its defaults.
@@ -47,6 +48,8 @@ type Options struct {
 	Config string
 	// Database is its URL; SQLite in the rig's folder by default.
 	Database string
+	// Relay adds the trunk "relais" to a relay centre.
+	Relay bool
 	// NoAsterisk and NoController leave a process for the test to start.
 	NoAsterisk, NoController bool
 }
@@ -59,6 +62,7 @@ type Rig struct {
 	SIP, Web string // addresses
 	Public   string // of the pages for citizens
 	Operator int    // port of Trunk where our calls to citizens go
+	Relay    int    // port of Centre where our calls to the relay centre go
 	ARI      int    // Asterisk's port for it
 	Database string // its URL
 	Sounds   string // the folder of the line's prompts; lines share it
@@ -175,7 +179,11 @@ web: {listen: %s, public: {listen: %s}}
 %s
 `, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, r.Public, o.Config)
 	if !strings.Contains(o.Config, "trunks:") {
-		text += fmt.Sprintf("trunks: [{name: operator, match: [%s], server: \"%s:%d\"}]\n", Trunk, Trunk, r.Operator)
+		text += fmt.Sprintf("trunks:\n  - {name: operator, match: [%s], server: \"%s:%d\"}\n", Trunk, Trunk, r.Operator)
+		if o.Relay {
+			r.Relay = port.Must(r.tb)
+			text += fmt.Sprintf("  - {name: relais, match: [%s], server: \"%s:%d\"}\n", Centre, Centre, r.Relay)
+		}
 	}
 	if !strings.Contains(o.Config, "agents:") {
 		text += `agents:
@@ -285,11 +293,19 @@ func (r *Rig) prompts() ([]softphone.Prompt, error) {
 // SoundOf gives the samples of a text as the line would say it, for an Index of its own.
 func (r *Rig) SoundOf(name string, lang call.Lang, text string) softphone.Prompt {
 	r.tb.Helper()
+	return r.soundOf(name, lang, text, false)
+}
+
+func (r *Rig) soundOf(name string, lang call.Lang, text string, slow bool) softphone.Prompt {
+	r.tb.Helper()
 	lib, err := speech.Open(speech.Options{Dir: filepath.Join(cacheDir(), "test-sounds")})
 	if err != nil {
 		r.tb.Fatal(err)
 	}
 	s, err := lib.Text(r.tb.Context(), name, lang, text)
+	if err == nil && slow {
+		s, err = lib.Clear(r.tb.Context(), s)
+	}
 	if err != nil {
 		r.tb.Fatal(err)
 	}

@@ -30,3 +30,11 @@ func (r *Rig) Learn(name string, lang call.Lang, text string) {
 	r.known = append(r.known, r.SoundOf(name, lang, text))
 	r.ix = softphone.NewIndex(r.known)
 }
+
+// LearnSlow lets telephones recognise a text said slower and louder.
+func (r *Rig) LearnSlow(name string, lang call.Lang, text string) {
+	r.tb.Helper()
+	r.Learn(name+".plain", lang, text)
+	r.known[len(r.known)-1] = r.soundOf(name, lang, text, true)
+	r.ix = softphone.NewIndex(r.known)
+}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -41,12 +42,14 @@ func ledgerFinds(t *testing.T, e Engine) {
 	at, err := l.Standing(t.Context())
 	must(t, err)
 	minute := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Minute) }
-	a, b, c := contactOf(minute(0), "a", "p1", ""), contactOf(minute(1), "b", "p2", "p1"), contactOf(minute(2), "c", "", "")
+	named := func(id string, n int) string { return fmt.Sprintf("%s-%d.7", id, minute(n).Unix()) } // as Asterisk does
+	nameA := named("a", 0)
+	a, b, c := contactOf(minute(0), nameA, "p1", ""), contactOf(minute(1), "b", "p2", "p1"), contactOf(minute(2), "c", "", "")
 	must(t, l.Commit(t.Context(), metrics.Batch{
 		Side: at.Side, Upto: 7, State: []byte(`{}`), Contacts: []metrics.Kept{a, b, c},
 		Links: []metrics.Link{{Key: "out-1", Contact: b.ID}, {Key: "promise:x", Contact: a.ID}, {Key: "promise:x", Contact: c.ID}},
 	}))
-	for id, want := range map[call.ID]string{"a": "a", "out-1": "b"} {
+	for id, want := range map[call.ID]string{call.ID(nameA): nameA, "out-1": "b"} {
 		k, ok, err := l.Contact(t.Context(), at.Side, id)
 		must(t, err)
 		if !ok || string(k.Call) != want {
@@ -56,15 +59,18 @@ func ledgerFinds(t *testing.T, e Engine) {
 	if _, ok, err := l.Contact(t.Context(), at.Side, "nobody"); err != nil || ok {
 		t.Errorf("an unknown call has a contact (%v)", err)
 	}
+	if _, ok, err := l.Contact(t.Context(), at.Side, call.ID(named("z", 0))); err != nil || ok {
+		t.Errorf("a call of the same second has the contact (%v)", err)
+	}
 	found, err := l.Linked(t.Context(), at.Side, "promise:x")
-	wantCalls(t, found, err, "a", "c")
+	wantCalls(t, found, err, nameA, "c")
 	from, until := metrics.At(minute(0)), metrics.At(minute(9))
 	found, err = l.Person(t.Context(), at.Side, []string{"p1"}, from, until)
-	wantCalls(t, found, err, "a", "b")
+	wantCalls(t, found, err, nameA, "b")
 	found, err = l.Person(t.Context(), at.Side, []string{"p2", "p1"}, metrics.At(minute(1)), until)
 	wantCalls(t, found, err, "b")
 
-	changed := contactOf(minute(0), "a", "p9", "")
+	changed := contactOf(minute(0), nameA, "p9", "")
 	must(t, l.Commit(t.Context(), metrics.Batch{Side: at.Side, From: 7, Upto: 7, Contacts: []metrics.Kept{changed}}))
 	found, err = l.Person(t.Context(), at.Side, []string{"p1"}, from, until)
 	wantCalls(t, found, err, "b")
@@ -155,14 +161,15 @@ func ledgerIsRebuilt(t *testing.T, e Engine) {
 
 func ledgerMovesOnce(t *testing.T, e Engine) {
 	db := Open(t, e.URL(t))
+	at0 := fmt.Sprintf("n1-%d.1", noon.Unix())
 	l := db.Ledger()
 	at, err := l.Standing(t.Context())
 	must(t, err)
 	must(t, l.Commit(t.Context(), metrics.Batch{Side: at.Side, Upto: 5}))
-	if err := l.Commit(t.Context(), metrics.Batch{Side: at.Side, Upto: 6, Contacts: []metrics.Kept{contactOf(noon, "x", "", "")}}); !errors.Is(err, metrics.ErrMoved) {
+	if err := l.Commit(t.Context(), metrics.Batch{Side: at.Side, Upto: 6, Contacts: []metrics.Kept{contactOf(noon, at0, "", "")}}); !errors.Is(err, metrics.ErrMoved) {
 		t.Errorf("a commit from where the ledger no longer stands: %v", err)
 	}
-	if _, ok, err := l.Contact(t.Context(), at.Side, "x"); ok || err != nil {
+	if _, ok, err := l.Contact(t.Context(), at.Side, call.ID(at0)); ok || err != nil {
 		t.Errorf("and its contact is there (%v)", err)
 	}
 	fresh, err := l.Fresh(t.Context())
@@ -180,5 +187,45 @@ func ledgerMovesOnce(t *testing.T, e Engine) {
 	}
 	if now, err := l.Standing(t.Context()); err != nil || now.Side != fresh.Side {
 		t.Errorf("the ledger stands on side %d (%v)", now.Side, err)
+	}
+}
+
+func ledgerGivesUpWhatIsOver(t *testing.T, e Engine) {
+	db := Open(t, e.URL(t))
+	l := db.Ledger()
+	at, err := l.Standing(t.Context())
+	must(t, err)
+	many := make([]metrics.Kept, 45_000) // of several transactions
+	for i := range many {
+		many[i] = contactOf(noon.Add(time.Duration(i)*time.Second), fmt.Sprintf("n-%d.1", noon.Unix()+int64(i)), "p", "")
+	}
+	must(t, l.Commit(t.Context(), metrics.Batch{Side: at.Side, Upto: 5, Contacts: many}))
+	must(t, l.Tidy(t.Context())) // nothing is over
+	if kept, ok, err := l.Contact(t.Context(), at.Side, many[7].Call); !ok || err != nil || kept.ID != many[7].ID {
+		t.Errorf("a contact is found by the name of its call: %v, %v", ok, err)
+	}
+	fresh, err := l.Fresh(t.Context())
+	must(t, err)
+	must(t, l.Tidy(t.Context())) // the fresh side is being filled
+	must(t, l.Commit(t.Context(), metrics.Batch{Side: fresh.Side, Upto: 5, Contacts: many[:1]}))
+	at.Upto, fresh.Upto = 5, 5
+	must(t, l.Turn(t.Context(), at, fresh))
+	for range 2 {
+		must(t, l.Tidy(t.Context()))
+	}
+	if _, _, err := l.Contact(t.Context(), at.Side, many[7].Call); err == nil {
+		t.Error("the side that is over is still there")
+	}
+	if _, ok, err := l.Contact(t.Context(), fresh.Side, many[0].Call); !ok || err != nil {
+		t.Errorf("the live side lost a contact (%v)", err)
+	}
+	again, err := l.Fresh(t.Context())
+	must(t, err)
+	must(t, l.Commit(t.Context(), metrics.Batch{Side: again.Side, Upto: 5, Contacts: many}))
+	anew, err := l.Fresh(t.Context()) // the rebuild before was cut short
+	must(t, err)
+	must(t, l.Commit(t.Context(), metrics.Batch{Side: anew.Side, Upto: 5, Contacts: many[:1]}))
+	if _, ok, err := l.Contact(t.Context(), anew.Side, many[7].Call); ok || err != nil {
+		t.Errorf("a side begun anew holds what was there before (%v)", err)
 	}
 }

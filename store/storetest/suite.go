@@ -131,6 +131,7 @@ func Run(t *testing.T, e Engine) {
 		{"the ledger finds contacts by call, link and person", ledgerFinds},
 		{"the ledger made anew from the journal is the one made as facts came in", ledgerIsRebuilt},
 		{"two controllers do not both move the ledger on", ledgerMovesOnce},
+		{"what a rebuild has left is given up in small parts", ledgerGivesUpWhatIsOver},
 		{"a promise comes back as it was kept, with its messages", promiseRoundTrip},
 		{"a hundred requests for one number make one promise", oneLivePromise},
 		{"a number has so many promises a day", perDay},

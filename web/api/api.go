@@ -44,6 +44,10 @@ type Server struct {
 	Links    Links
 	Privacy  Privacy
 	Surveys  Surveys
+	Tags     Tags
+	// Chats writes in conversations, Conversations reads them.
+	Chats         Chats
+	Conversations Conversations
 	// Reports are made from the figures as they are now; Facts are those behind them.
 	Reports func() report.Source
 	Facts   Facts
@@ -58,6 +62,11 @@ type Server struct {
 	Rehearse func(ctx context.Context, m ivr.Message) error
 	// Changed is called after a message was published or stopped.
 	Changed func(ctx context.Context) error
+	// Interpret asks the interpreter of a language into a call, Dismiss lets who is there go.
+	Interpret func(ctx context.Context, id call.ID, lang string) error
+	Dismiss   func(ctx context.Context, id call.ID) bool
+	// Relay is the number of the relay centre that is called, Withheld for none.
+	Relay func() call.Number
 	// HasQueue tells whether the service has a queue.
 	HasQueue func(id string) bool
 	// Zone is the service's time zone, for times given as "18:00".
@@ -83,6 +92,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /api/agents/{id}/state", s.private(s.setAgent))
 	mux.HandleFunc("POST /api/calls/{id}/wrap-up", s.private(s.wrapUp))
 	mux.HandleFunc("POST /api/calls/{id}/survey", s.private(s.handOver))
+	mux.HandleFunc("POST /api/calls/{id}/interpreter", s.private(s.interpreter))
 	mux.HandleFunc("GET /api/queues", s.private(s.queues))
 	mux.HandleFunc("GET /api/messages", s.private(s.messages))
 	mux.HandleFunc("POST /api/messages", s.private(s.publish))
@@ -92,6 +102,14 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/callbacks/{id}", s.private(s.showCallback))
 	mux.HandleFunc("POST /api/callbacks/{id}/move", s.private(s.moveCallback))
 	mux.HandleFunc("POST /api/callbacks/{id}/cancel", s.private(s.cancelCallback))
+	mux.HandleFunc("GET /api/conversations", s.private(s.conversations))
+	mux.HandleFunc("GET /api/conversations/{id}", s.private(s.showConversation))
+	mux.HandleFunc("POST /api/conversations/{id}/messages", s.private(s.answerConversation))
+	mux.HandleFunc("POST /api/conversations/{id}/close", s.private(s.closeConversation))
+	mux.HandleFunc("GET /api/tags", s.private(s.everybody))
+	mux.HandleFunc("POST /api/tags", s.private(s.setTag))
+	mux.HandleFunc("POST /api/tags/of", s.private(s.findTags))
+	mux.HandleFunc("POST /api/tags/remove", s.private(s.removeTag))
 	mux.HandleFunc("GET /api/slots", s.private(s.slots))
 	mux.HandleFunc("GET /api/sms", s.private(s.outbox))
 	mux.HandleFunc("GET /api/sms/inbox", s.private(s.inbox))

@@ -11,6 +11,7 @@ import (
 
 	"decroche/call"
 	"decroche/callback"
+	"decroche/service"
 )
 
 // Desk is what agents do with callbacks: *callback.Book.
@@ -148,14 +149,16 @@ func promiseID(r *http.Request) callback.ID {
 // NewCallback asks for a callback for a citizen, or moves one. Slot is RFC 3339, or "10:15" of today.
 // Without a slot the citizen keeps a place in line from now.
 type NewCallback struct {
-	Number  string    `json:"number,omitempty"`
-	Queue   string    `json:"queue,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-	Lang    call.Lang `json:"lang,omitempty"`
-	Public  string    `json:"public,omitempty"`
-	Slot    string    `json:"slot,omitempty"`
-	Version int64     `json:"version,omitempty"` // of the promise moved; 0: any
-	By      string    `json:"by,omitempty"`
+	Number string    `json:"number,omitempty"`
+	Queue  string    `json:"queue,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Lang   call.Lang `json:"lang,omitempty"`
+	Public string    `json:"public,omitempty"`
+	// Relay says that the citizen is called through the relay centre.
+	Relay   bool   `json:"relay,omitempty"`
+	Slot    string `json:"slot,omitempty"`
+	Version int64  `json:"version,omitempty"` // of the promise moved; 0: any
+	By      string `json:"by,omitempty"`
 }
 
 func (s *Server) askCallback(r *http.Request) (any, error) {
@@ -176,6 +179,12 @@ func (s *Server) askCallback(r *http.Request) (any, error) {
 	}
 	if req.Kind, req.Slot, err = s.slot(body.Slot); err != nil {
 		return nil, err
+	}
+	if body.Relay {
+		if req.Relay = s.Relay(); req.Relay == call.Withheld {
+			return nil, bad("relay: the service calls no relay centre: write its \"number\" in \"relay\" of \"access\" in the definition")
+		}
+		req.Public = service.PublicRelay
 	}
 	p, made, err := s.Desk.Ask(r.Context(), req)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"decroche/call"
 	"decroche/callback"
+	"decroche/service"
 	"decroche/sms"
 	"decroche/text"
 )
@@ -71,8 +72,13 @@ func (s *Server) showSubject(v *visit) {
 	if !v.open() {
 		return
 	}
-	chosen := ""
+	chosen := v.r.URL.Query().Get("sujet")
+	v.ByRelay = v.r.URL.Query().Get("relais") != ""
+	if v.ByRelay {
+		v.Other += "?relais=1"
+	}
 	if b, err := s.Signer.open(v.r.FormValue("e"), v.now); err == nil {
+		v.ByRelay = b.Relay
 		chosen, v.Token = b.Queue+"/"+b.Reason, v.r.FormValue("e")
 		v.Other = v.switched("/"+string(v.OtherLang())+"/rappel", url.Values{"e": {v.Token}})
 	}
@@ -86,6 +92,7 @@ func (s *Server) takeSubject(v *visit) {
 		return
 	}
 	v.Step, v.Number, v.Token = 1, v.r.PostFormValue("number"), v.r.PostFormValue("e")
+	v.ByRelay = v.HasRelay() && v.r.PostFormValue("relay") != ""
 	v.subjectForm(v.r.PostFormValue("subject"))
 	if len(v.Subjects) == 1 {
 		v.Subjects[0].Chosen = true
@@ -103,7 +110,7 @@ func (s *Server) takeSubject(v *visit) {
 	if err != nil || b.Number != n { // the proof of another number proves nothing
 		b = booking{Proof: rand.Text(), Number: n}
 	}
-	b.Queue, b.Reason = v.Subjects[i].Queue, v.Subjects[i].Reason
+	b.Queue, b.Reason, b.Relay = v.Subjects[i].Queue, v.Subjects[i].Reason, v.ByRelay
 	v.see(v.path("/horaire"), v.with(b))
 }
 
@@ -140,8 +147,14 @@ func (v *visit) request(b booking) callback.Request {
 	if b.Kind == callback.Slot {
 		r.Slot = time.Unix(b.Slot, 0)
 	}
+	if b.Relay {
+		r.Relay, r.Public = v.def.RelayNumber(), service.PublicRelay
+	}
 	return r
 }
+
+// HasRelay says that callbacks may go through a relay centre.
+func (v *visit) HasRelay() bool { return v.def.RelayNumber() != call.Withheld }
 
 // contact makes what is asked twice by one proof the same.
 func contact(b booking) call.ID { return call.ID("page-" + b.Proof) }
@@ -159,12 +172,13 @@ const unknownWait = 30 * time.Minute
 
 // soon tells whether a place in line can be promised now. It does not ask the desk, whose
 // answer depends on what the number has already.
-func (v *visit) soon(queue string, z *time.Location) bool {
+func (v *visit) soon(queue string, relay call.Number, z *time.Location) bool {
+	def := callback.LineOf(v.def, relay)
 	wait := v.wait(queue)
 	if wait <= 0 {
 		wait = unknownWait
 	}
-	return v.def.Callback.Place && callback.CallableAt(v.def, z, v.now) && callback.CallableAt(v.def, z, v.now.Add(wait))
+	return v.def.Callback.Place && callback.CallableAt(def, z, v.now) && callback.CallableAt(def, z, v.now.Add(wait))
 }
 
 // times fills the choice of an hour; ok is false when the page was given already.
@@ -179,7 +193,7 @@ func (v *visit) times(r callback.Request, link func(day string) string) bool {
 	}
 	z := v.zone(r.Number)
 	v.Times = v.layOut(slots, z, v.r.FormValue("jour"), link)
-	v.Times.Soon = v.soon(r.Queue, z)
+	v.Times.Soon = v.soon(r.Queue, r.Relay, z)
 	v.Times.Chosen = v.r.PostFormValue("slot")
 	v.Times.Field = "slot"
 	if !v.Times.Soon && len(v.Times.Days) == 0 {
@@ -209,7 +223,7 @@ func (v *visit) chosen() (kind callback.Kind, slot int64) {
 // was given already.
 func (v *visit) offered(r callback.Request, kind callback.Kind, slot int64) (ok bool) {
 	if kind == callback.Place {
-		if !v.soon(r.Queue, v.zone(r.Number)) {
+		if !v.soon(r.Queue, r.Relay, v.zone(r.Number)) {
 			v.wrong("slot", "error.place")
 		}
 		return true

@@ -58,6 +58,33 @@ func TestACitizenBooksASlotWithoutAnyVoice(t *testing.T) {
 	})
 }
 
+func TestADeafCitizenBooksACallbackThroughTheRelayCentre(t *testing.T) {
+	inOffice(t, func(t *testing.T, o *office) {
+		r := o.reader().get("/fr/rappel").wants(200, "Être rappelé", "rappelez-moi par le centre relais").lacks(`name="relay" value="1" checked`)
+		r.get("/en/rappel?relais=1").wants(200, "Ask to be called back", "call me through the relay centre", `name="relay" value="1" checked`)
+		r = o.reader().get("/fr/rappel?relais=1").wants(200, "Être rappelé", `name="relay" value="1" checked`) // as the text message leads to it
+		r.submit("subject", "etrangers/titre-sejour", "relay", "1", "number", "06").wants(422, "Être rappelé", `name="relay" value="1" checked`)
+		r.submit("subject", "etrangers/titre-sejour", "relay", "1", "number", "06 39 98 00 12").wants(200, "Quand souhaitez-vous être rappelé ?")
+		r.submit("slot", r.slots()[0]).wants(200, "Confirmez votre numéro")
+		r.submit("code", o.code(mobile)).wants(200, "Votre rappel", "C'est noté")
+		if p := o.desk.only(t); p.Relay != "+33199005000" || p.Number != mobile || p.Public != "relay" {
+			t.Errorf("promised: %+v", p)
+		}
+	})
+	inOffice(t, func(t *testing.T, o *office) { // a service without a centre
+		def := *o.srv.Service()
+		def.Access.Relay = nil
+		o.srv.Service = func() *service.Definition { return &def }
+		r := o.reader().get("/fr/rappel?relais=1").lacks("centre relais")
+		r.submit("subject", "etrangers/titre-sejour", "relay", "1", "number", "06 39 98 00 12")
+		r.submit("slot", r.slots()[0])
+		r.submit("code", o.code(mobile))
+		if p := o.desk.only(t); p.Relay != "" {
+			t.Errorf("promised: %+v", p)
+		}
+	})
+}
+
 func TestACitizenTakesAPlaceInLineInEnglish(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		r := o.reader().get("/en/rappel").wants(200, "Ask to be called back", "Residence permit")

@@ -47,6 +47,7 @@ func TestThePagesServeEverybodyInARealBrowser(t *testing.T) {
 	// It is always a Tuesday morning there.
 	began, tuesday := time.Now(), time.Date(2026, 11, 24, 9, 5, 0, 0, time.UTC)
 	o := newOffice(t, func() time.Time { return tuesday.Add(time.Since(began)) })
+	chats := o.writing()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +59,18 @@ func TestThePagesServeEverybodyInARealBrowser(t *testing.T) {
 	pages.Start()
 	defer pages.Close()
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, o.code(call.Number(r.URL.Query().Get("number"))))
+		q := r.URL.Query()
+		if r.URL.Path != "/answer" {
+			fmt.Fprintln(w, o.code(call.Number(q.Get("number"))))
+			return
+		}
+		id, err := o.srv.Signer.openChat(strings.TrimPrefix(q.Get("path"), "/c/"), o.desk.now())
+		if err == nil {
+			_, err = chats.Answer(r.Context(), id, "2001", "", q.Get("words"), false)
+		}
+		if err != nil {
+			t.Error(err)
+		}
 	}))
 	defer control.Close()
 
@@ -126,6 +138,10 @@ func statesToSee(o *office) (pages []browserPage) {
 		if s.name == "slot" || s.name == "island" {
 			add("move-"+s.name, o.link(p)+"/deplacer")
 		}
+	}
+	o.informed()
+	for _, lang := range languages {
+		pages = append(pages, browserPage{"menu", "/" + string(lang), string(lang)})
 	}
 	x, sv, link := surveyed(o)
 	add("survey", link)

@@ -44,7 +44,7 @@ func prefecture(t testing.TB) *service.Definition {
 		Entry:   service.Entry{Menu: "principal"},
 		Menus: map[string]*service.Menu{
 			"principal": {ID: "principal", Choices: map[call.Digit]service.Choice{
-				'1': {Queue: "etrangers", Reason: "titre-sejour"}, '2': {Menu: "conduite"}, '4': {Info: "sourds", Access: true}, '0': {Person: true},
+				'1': {Queue: "etrangers", Reason: "titre-sejour"}, '2': {Menu: "conduite"}, '4': {Access: true}, '0': {Person: true},
 			}},
 			"conduite": {ID: "conduite", Choices: map[call.Digit]service.Choice{
 				'1': {Queue: "conduite", Reason: "permis"}, '2': {Queue: "conduite", Reason: "carte-grise"}, '9': {Repeat: true},
@@ -60,7 +60,7 @@ func prefecture(t testing.TB) *service.Definition {
 			"etrangers": {ID: "etrangers", Label: words("Titres de séjour", "Residence permits")},
 			"conduite":  {ID: "conduite", Label: words("Permis et carte grise", "Driving licence and registration")},
 		},
-		Access:   service.Access{Number: "+33199003941"},
+		Access:   service.Access{Number: "+33199003941", Relay: &service.Relay{Number: "+33199005000"}},
 		Callback: service.Callback{On: true, Place: true, Slots: true, PerSlot: 1, Horizon: 15, PerDay: 3},
 	}
 	for day := time.Monday; day <= time.Friday; day++ {
@@ -135,7 +135,7 @@ func (c *counter) Ask(_ context.Context, r callback.Request) (callback.Promise, 
 		}
 	}
 	p := callback.Promise{
-		ID: callback.ID(fmt.Sprintf("K3AB0000%02d", len(c.promises))), Number: r.Number, Lang: r.Lang, Queue: r.Queue, Reason: r.Reason,
+		ID: callback.ID(fmt.Sprintf("K3AB0000%02d", len(c.promises))), Number: r.Number, Lang: r.Lang, Queue: r.Queue, Reason: r.Reason, Public: r.Public, Relay: r.Relay,
 		Origin: r.Origin, Contact: r.Contact, Asked: c.now(), State: callback.Pending, Version: 1,
 	}
 	if err := c.set(&p, r.Kind, r.Slot); err != nil {

@@ -169,7 +169,7 @@ func (v *visit) changeable(p callback.Promise) bool {
 func (s *Server) movePage(v *visit, p callback.Promise) {
 	v.show(p)
 	v.Action = v.Promise.MoveTo
-	r := callback.Request{Number: p.Number, Lang: p.Lang, Queue: p.Queue, Reason: p.Reason, Public: p.Public, Kind: callback.Slot}
+	r := callback.Request{Number: p.Number, Lang: p.Lang, Queue: p.Queue, Reason: p.Reason, Public: p.Public, Relay: p.Relay, Kind: callback.Slot}
 	ok := v.times(r, func(day string) string {
 		return v.Promise.MoveTo + "&" + url.Values{"jour": {day}}.Encode()
 	})

@@ -1,13 +1,16 @@
-// Package public is the pages for citizens: booking a callback without any voice, seeing, moving
+// Package public is the pages for citizens: the menu to read, booking a callback without any voice, seeing, moving
 // or cancelling the one that was promised, and saying what one thought of a call.
 //
+//	/{fr,en}                 the menu of the telephone, to read: subjects, waits, news
 //	/{fr,en}/rappel          subject and number
 //	/{fr,en}/rappel/horaire  as soon as possible, or a slot; a code is then sent to the number
 //	/{fr,en}/rappel/code     the code; then the promise is kept, and its page follows
 //	/p/{token}               the promise; /deplacer moves it, /annuler cancels it
+//	/{fr,en}/ecrire          the first words of a conversation with an agent
+//	/c/{token}               the conversation; it survives reloads and lost connections (chat.js)
 //	/s/{token}               the survey; /rappel asks to be called back by who was not satisfied
 //
-// Plain HTML: no script, no cookie, no third party, nothing kept by the server but codes. What was
+// Plain HTML: no script but that of a conversation, which works without, no cookie, no third party, nothing kept by the server but codes. What was
 // said so far goes from page to page sealed (Signer). A GET changes nothing, for links in
 // messages are opened by scanners; a POST that is done leads on by a redirect, and the same POST
 // twice gives the same answer.
@@ -63,6 +66,8 @@ type Surveys interface {
 type Server struct {
 	Desk    Desk
 	Surveys Surveys // nil: nobody is asked
+	Now     Now     // nil: no news, and no wait is known
+	Chats   Chats   // nil: nobody may write
 	Service func() *service.Definition
 	Codes   Codes
 	// Send keeps a message to be sent at once; its error means that it will not be.
@@ -74,6 +79,9 @@ type Server struct {
 	// Proxies are the reverse proxies whose X-Forwarded-For is believed: without them limits are
 	// counted on the address that connects.
 	Proxies []netip.Prefix
+
+	// began and spoke bound conversations from one address, and messages in one conversation.
+	began, spoke pace
 
 	clock func() time.Time // nil: time.Now; the browser's tests have an hour of their own
 }
@@ -87,6 +95,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.root)
 	mux.HandleFunc("GET "+cssPath, serveCSS)
+	mux.HandleFunc("GET "+chatPath, serveScript)
 	mux.HandleFunc("GET /icon.svg", serveIcon)
 	mux.HandleFunc("GET /robots.txt", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -97,8 +106,10 @@ func (s *Server) Handler() http.Handler {
 		in := func(h func(*visit)) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) { h(s.visit(w, r, lang)) }
 		}
-		mux.HandleFunc("GET "+root, s.root)
+		mux.HandleFunc("GET "+root, in(s.showMenu))
 		mux.HandleFunc("GET "+root+"/{$}", s.root)
+		mux.HandleFunc("GET "+root+"/ecrire", in(s.showWrite))
+		mux.HandleFunc("POST "+root+"/ecrire", in(s.takeWrite))
 		mux.HandleFunc("GET "+root+"/rappel", in(s.showSubject))
 		mux.HandleFunc("POST "+root+"/rappel", in(s.takeSubject))
 		mux.HandleFunc("GET "+root+"/rappel/horaire", in(s.showTimes))
@@ -112,6 +123,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /p/{token}/deplacer", s.withPromise(s.takeMove))
 	mux.HandleFunc("GET /p/{token}/annuler", s.withPromise(s.showCancel))
 	mux.HandleFunc("POST /p/{token}/annuler", s.withPromise(s.takeCancel))
+	mux.HandleFunc("GET /c/{token}", s.withChat(s.showChat))
+	mux.HandleFunc("POST /c/{token}", s.withChat(s.takeChat))
 	mux.HandleFunc("GET /s/{token}", s.withSurvey(s.showSurvey))
 	mux.HandleFunc("POST /s/{token}", s.withSurvey(s.takeSurvey))
 	mux.HandleFunc("POST /s/{token}/rappel", s.withSurvey(s.takeSurveyCallback))
@@ -134,6 +147,9 @@ func (s *Server) sameOrigin(next http.Handler) http.Handler {
 	return guard.Handler(next)
 }
 
+// policy allows nothing but our own style and pictures; the page of a conversation adds its script.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
 // secure sets what every answer says. The referrer goes to our own pages only, and must: with
 // "no-referrer" a browser's forms say "Origin: null", which older ones give as their only
 // sign of where they come from.
@@ -141,7 +157,7 @@ func (s *Server) secure(next http.Handler) http.Handler {
 	https := strings.HasPrefix(s.Signer.Base, "https://")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
@@ -161,10 +177,10 @@ func (s *Server) secure(next http.Handler) http.Handler {
 // patienceOfDesk is what the desk may take, so that a citizen gets an answer.
 const patienceOfDesk = 10 * time.Second
 
-// root leads to the page to book, in the language of the path or of the browser.
+// root leads to the menu, in the language of the path or of the browser.
 func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept-Language")
-	http.Redirect(w, r, "/"+string(langOfPath(r))+"/rappel", http.StatusFound)
+	http.Redirect(w, r, "/"+string(langOfPath(r)), http.StatusFound)
 }
 
 var matcher = func() language.Matcher {
@@ -252,7 +268,7 @@ func (v *visit) see(path string, query url.Values) {
 	http.Redirect(v.w, v.r, path, http.StatusSeeOther)
 }
 
-//go:embed templates/*.html public.css icon.svg
+//go:embed templates/*.html public.css chat.js icon.svg
 var files embed.FS
 
 var css, icon = mustRead("public.css"), mustRead("icon.svg")

@@ -89,8 +89,8 @@ func TestThePageWithTheMostHoursIsLight(t *testing.T) {
 func TestTheLanguageIsTheBrowsersAtFirstAndCanBeSwitched(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		for accept, want := range map[string]string{
-			"": "/fr/rappel", "fr-FR,fr;q=0.9,en;q=0.8": "/fr/rappel", "en-GB,en;q=0.9": "/en/rappel", "de,en;q=0.5": "/en/rappel",
-			"es": "/fr/rappel", "nonsense;;;": "/fr/rappel", strings.Repeat("x", 5000): "/fr/rappel",
+			"": "/fr", "fr-FR,fr;q=0.9,en;q=0.8": "/fr", "en-GB,en;q=0.9": "/en", "de,en;q=0.5": "/en",
+			"es": "/fr", "nonsense;;;": "/fr", strings.Repeat("x", 5000): "/fr",
 		} {
 			r := o.reader()
 			r.header.Set("Accept-Language", accept)
@@ -100,9 +100,10 @@ func TestTheLanguageIsTheBrowsersAtFirstAndCanBeSwitched(t *testing.T) {
 		}
 		r := o.reader()
 		r.header.Set("Accept-Language", "en")
-		if r.get("/fr"); r.at != "/fr/rappel" {
-			t.Errorf("/fr leads to %s", r.at)
+		if r.get("/fr/"); r.at != "/fr" {
+			t.Errorf("/fr/ leads to %s", r.at)
 		}
+		r.get("/fr/rappel")
 		other := regexp.MustCompile(`<a href="([^"]+)" lang="en" hreflang="en">English</a>`)
 		r.submit("subject", "accueil/", "number", "0639980012")
 		r.get(other.FindStringSubmatch(r.body)[1]).wants(200, "When would you like to be called?", "06 •• •• •• 12")
@@ -202,7 +203,7 @@ func TestLimitsAreCountedOnTheAddressThatAProxyWeTrustGives(t *testing.T) {
 
 func TestEveryTextOfThePagesIsUsed(t *testing.T) {
 	var used strings.Builder
-	for _, name := range []string{"book.go", "promise.go", "survey.go", "view.go", "public.go", "codes.go"} {
+	for _, name := range []string{"book.go", "promise.go", "survey.go", "view.go", "public.go", "codes.go", "menu.go", "chat.go"} {
 		used.Write(source(t, name))
 	}
 	names, err := files.ReadDir("templates")
@@ -213,7 +214,7 @@ func TestEveryTextOfThePagesIsUsed(t *testing.T) {
 		used.Write(mustRead("templates/" + n.Name()))
 	}
 	// Made of a word and a value.
-	made := regexp.MustCompile(`^(refused|state|told|zone|toomany|off|full|done|missing|expired|foreign|unreadable|broken|survey\.(question|score|expired|refused))\.`)
+	made := regexp.MustCompile(`^(refused|state|told|zone|toomany|off|full|done|missing|expired|foreign|unreadable|broken|chat\.(off|expired|toomany|who|state)|menu\.(open|closed)|survey\.(question|score|expired|refused))\.`)
 	for _, id := range text.IDs("fr") {
 		id, ours := strings.CutPrefix(id, "page.")
 		if ours && !made.MatchString(id) && !strings.Contains(used.String(), `"`+id+`"`) {

@@ -18,6 +18,7 @@ import (
 
 	"decroche/call"
 	"decroche/callback"
+	"decroche/chat"
 	"decroche/survey"
 	"decroche/text"
 )
@@ -27,7 +28,8 @@ import (
 // A link to a promise, or to a survey, holds its id (50 bits), the last day it serves (14 bits,
 // counted from 2000-01-01 UTC) and 80 bits of an HMAC-SHA256 over both and the purpose, written
 // in 25 letters and digits: it has no sign that a telephone would leave out of a link, and
-// fits into a text message of one segment. That of a promise serves for two days after its window.
+// fits into a text message of one segment. That of a promise serves for two days after its window,
+// that of a conversation for thirty days.
 //
 // Each purpose has a key of its own, derived from Key: what was made for one proves nothing
 // to another.
@@ -39,7 +41,8 @@ type Signer struct {
 
 	once     sync.Once
 	promises []byte      // key of the links to promises …
-	surveys  []byte      // … and to surveys
+	surveys  []byte      // … to surveys …
+	chats    []byte      // … and to conversations
 	bookings cipher.AEAD // seals the steps of a booking
 }
 
@@ -76,6 +79,12 @@ func (s *Signer) PromiseURL(p callback.Promise) string {
 func (s *Signer) BookURL(lang call.Lang) string {
 	return s.Base + "/" + string(known(lang)) + "/rappel"
 }
+
+// MenuURL is the page where the menu is read.
+func (s *Signer) MenuURL(lang call.Lang) string { return s.Base + "/" + string(known(lang)) }
+
+// RelayURL is the page to book a callback through the relay centre.
+func (s *Signer) RelayURL(lang call.Lang) string { return s.BookURL(lang) + "?relais=1" }
 
 func (s *Signer) promisePath(p callback.Promise) string {
 	last := lastMoment(p)
@@ -115,6 +124,20 @@ func (s *Signer) surveyPath(v survey.Survey) string {
 	return "/s/" + token
 }
 
+// chatServes is how long the link of a conversation does.
+const chatServes = 30 * 24 * time.Hour
+
+// WriteURL is the page to write to an agent.
+func (s *Signer) WriteURL(lang call.Lang) string {
+	return s.Base + "/" + string(known(lang)) + "/ecrire"
+}
+
+func (s *Signer) chatPath(c chat.Conversation) string {
+	s.once.Do(s.derive)
+	token, _ := linkToken(s.chats, string(c.ID), c.Opened.Add(chatServes)) // ids of ours always do
+	return "/c/" + token
+}
+
 // linkToken writes an id and the day of a moment, signed with a purpose's key.
 func linkToken(key []byte, id string, last time.Time) (string, bool) {
 	day := int(last.Sub(epoch) / (24 * time.Hour))
@@ -151,6 +174,13 @@ func (s *Signer) openSurvey(token string, now time.Time) (survey.ID, error) {
 	s.once.Do(s.derive)
 	id, err := openToken(s.surveys, token, now)
 	return survey.ID(id), err
+}
+
+// openChat is openPromise for conversations.
+func (s *Signer) openChat(token string, now time.Time) (chat.ID, error) {
+	s.once.Do(s.derive)
+	id, err := openToken(s.chats, token, now)
+	return chat.ID(id), err
 }
 
 func openToken(key []byte, token string, now time.Time) (string, error) {
@@ -204,7 +234,7 @@ func (s *Signer) derive() {
 		}
 		return k
 	}
-	s.promises, s.surveys = key("link to a promise"), key("link to a survey")
+	s.promises, s.surveys, s.chats = key("link to a promise"), key("link to a survey"), key("link to a conversation")
 	block, err := aes.NewCipher(key("steps of a booking"))
 	if err != nil {
 		panic(err) // of a key that has the right length
@@ -224,6 +254,8 @@ type booking struct {
 	Queue  string      `json:"q"`
 	Reason string      `json:"m,omitempty"`
 	Number call.Number `json:"n"`
+	// Relay says that the centre is called, which gets the citizen on the line.
+	Relay bool `json:"c,omitempty"`
 	// Kind and Slot (Unix seconds) are the wish.
 	Kind callback.Kind `json:"k,omitempty"`
 	Slot int64         `json:"s,omitempty"`

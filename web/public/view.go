@@ -50,6 +50,7 @@ type visit struct {
 	Action   string // where the form goes
 	Subjects []subject
 	Number   string // as it was typed
+	ByRelay  bool   // the citizen is to be called through the relay centre
 	Masked   string
 	Ending   string
 	Times    times
@@ -60,6 +61,8 @@ type visit struct {
 
 	Promise *promiseView
 	Survey  *surveyView
+	Menu    *menuView
+	Chat    *chatView
 	// Lines are the sentences of a page that only tells something; Again offers to book.
 	Lines []string
 	Again string

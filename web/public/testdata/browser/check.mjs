@@ -3,7 +3,8 @@
 //
 //   modules   folder with axe-core and playwright-core
 //   chromium  the browser's program
-//   origin    of the pages; control gives codes: GET /code?number=+33…
+//   origin    of the pages; control gives codes: GET /code?number=+33…, and has an agent answer
+//             in a conversation: GET /answer?path=/c/…&words=…
 //   pages     [{name, path, lang}] to look at
 //   spent     a number that may be sent no more codes
 //   shots     folder for screenshots; "" for none
@@ -17,8 +18,8 @@ const { chromium } = require('playwright-core')
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 
 const words = {
-  fr: { error: 'Erreur : ', again: 'Un nouveau code', booked: 'C\'est noté', cancelled: 'Ce rappel est annulé', many: 'Trop de codes' },
-  en: { error: 'Error: ', again: 'A new code', booked: 'Your callback is booked', cancelled: 'This callback is cancelled', many: 'Too many codes' },
+  fr: { error: 'Erreur : ', again: 'Un nouveau code', booked: 'C\'est noté', cancelled: 'Ce rappel est annulé', many: 'Trop de codes', pending: 'En attente d\'envoi', lost: 'Rien n\'est perdu' },
+  en: { error: 'Error: ', again: 'A new code', booked: 'Your callback is booked', cancelled: 'This callback is cancelled', many: 'Too many codes', pending: 'Waiting to be sent', lost: 'Nothing is lost' },
 }
 const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
@@ -28,10 +29,10 @@ let looked = 0
 // Walk is one browser window of a citizen: a language, a width, with or without scripts.
 class Walk {
   constructor (page, lang, width, scripts) {
-    Object.assign(this, { page, lang, width, scripts, where: 'start' })
+    Object.assign(this, { page, lang, width, scripts, where: 'start', cut: false })
     page.on('request', r => { if (new URL(r.url()).origin !== job.origin) this.wrong(`fetches ${r.url()}`) })
     page.on('response', r => { if (r.status() >= 400 && !r.request().isNavigationRequest()) this.wrong(`${r.url()} has status ${r.status()}`) })
-    page.on('console', m => { if (m.type() === 'error' && !/Failed to load resource.*status of 4/.test(m.text())) this.wrong(`the console says ${m.text()}`) })
+    page.on('console', m => { if (m.type() === 'error' && !(this.cut && /net::ERR/.test(m.text())) && !/Failed to load resource.*status of 4/.test(m.text())) this.wrong(`the console says ${m.text()}`) })
     page.on('pageerror', e => this.wrong(`a script fails: ${e.message}`))
   }
 
@@ -44,13 +45,13 @@ class Walk {
     this.where = name
     looked++
     const p = await this.page.evaluate(() => ({
-      lang: document.documentElement.lang, title: document.title.replaceAll('\u00a0', ' '), h1: document.querySelectorAll('h1').length, scripts: document.scripts.length,
+      lang: document.documentElement.lang, title: document.title.replaceAll('\u00a0', ' '), h1: document.querySelectorAll('h1').length, scripts: document.querySelector('#log') ? 0 : document.scripts.length,
       wide: document.documentElement.scrollWidth - window.innerWidth,
       errors: [...document.querySelectorAll('.errors a')].map(a => {
         const field = document.querySelector(a.getAttribute('href'))
         const tied = field && (field.closest('[aria-describedby]')?.getAttribute('aria-describedby') ?? '').split(' ')
           .some(id => document.getElementById(id)?.textContent.includes(a.textContent))
-        return { text: a.textContent, field: !!field && /INPUT/.test(field.tagName), tied: !!tied }
+        return { text: a.textContent, field: !!field && /INPUT|TEXTAREA/.test(field.tagName), tied: !!tied }
       }),
     }))
     if (p.lang !== this.lang) this.wrong(`its language is ${p.lang}`)
@@ -185,6 +186,77 @@ async function spent (w) {
   await w.says(words[w.lang].many)
 }
 
+// talk writes with an agent. With scripts, what is written survives reloads, a lost connection
+// and a lost answer, and is there once.
+async function talk (w) {
+  const { page } = w
+  await w.goto(`/${w.lang}/ecrire`)
+  await w.look('write')
+  await w.tab('button')
+  await w.enter()
+  await w.look('write-errors')
+  await w.tab('#words')
+  await page.keyboard.type('Un <b>premier</b> message')
+  await w.tab('button')
+  await w.enter()
+  await w.look('chat')
+  await w.says('Un <b>premier</b> message')
+  const path = new URL(page.url()).pathname
+  const answer = words => fetch(`${job.control}/answer?path=${path}&words=${words}`)
+  const there = text => page.locator('#log li', { hasText: text })
+  const once = async text => {
+    await there(text).first().waitFor()
+    await page.waitForFunction(() => !document.querySelector('#pending li'))
+    if (await there(text).count() !== 1) w.wrong(`"${text}" is there ${await there(text).count()} times`)
+  }
+  if (!w.scripts) {
+    await answer('reponse')
+    await w.tab('form ~ p a')
+    await w.enter()
+    await w.says('reponse')
+    return
+  }
+  await answer('reponse')
+  await once('reponse') // without a reload
+  await page.focus('#words')
+  await page.keyboard.type('un brouillon')
+  await page.reload()
+  await w.look('chat-draft')
+  if (await page.inputValue('#words') !== 'un brouillon') w.wrong('a reload loses what was typed')
+  await w.tab('button')
+  await page.keyboard.press('Enter')
+  await once('un brouillon')
+
+  w.cut = true
+  await page.route('**/c/*', r => r.request().method() === 'POST' ? r.abort() : r.continue())
+  await page.fill('#words', 'sans connexion')
+  await w.tab('button')
+  await page.keyboard.press('Enter')
+  await page.locator('#lost').waitFor()
+  await w.says(words[w.lang].pending)
+  await w.says(words[w.lang].lost)
+  await w.look('chat-lost')
+  await page.reload()
+  await page.locator('#pending li').waitFor()
+  await page.unroute('**/c/*')
+  await once('sans connexion')
+
+  let eaten = 0
+  await page.route('**/c/*', async r => {
+    if (r.request().method() !== 'POST' || eaten++) return r.continue()
+    await r.fetch() // the server has it, and its answer is lost
+    await r.abort()
+  })
+  await page.fill('#words', 'reponse perdue')
+  await w.tab('button')
+  await page.keyboard.press('Enter')
+  await once('reponse perdue')
+  if (eaten < 2) w.wrong('the answer was not lost')
+  await page.unroute('**/c/*')
+  await w.look('chat-whole')
+  w.cut = false
+}
+
 async function walk (browser, lang, width, scripts, number) {
   const context = await browser.newContext({ viewport: { width, height: 720 }, javaScriptEnabled: scripts, serviceWorkers: 'block' })
   if (scripts) {
@@ -194,6 +266,7 @@ async function walk (browser, lang, width, scripts, number) {
   const w = new Walk(await context.newPage(), lang, width, scripts)
   try {
     await book(w, number)
+    await talk(w)
     if (scripts) {
       await spent(w)
       for (const p of job.pages.filter(p => p.lang === lang)) {
