@@ -46,6 +46,8 @@ type Met struct {
 	Result string
 	// Over is when it stopped ringing.
 	Over time.Time
+
+	freed bool // no longer one of those that ring or are up
 }
 
 // Citizen takes the telephone's incoming calls from now on. It is for telephones without AutoAnswer.
@@ -112,12 +114,8 @@ func (h *Citizen) take(r *Ringing) {
 	}
 	go func() {
 		defer h.phone.wg.Done()
-		defer func() {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.open--
-		}()
 		h.meet(r, m, i)
+		h.free(i)
 	}()
 }
 
@@ -173,8 +171,23 @@ func (h *Citizen) meet(r *Ringing, m Manner, i int) {
 
 func (h *Citizen) settle(i int, result string) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.met[i].Result, h.met[i].Over = result, time.Now()
+	h.mu.Unlock()
+	// A refused call is over for who rang before its last message is acknowledged here: the
+	// next may ring in between.
+	if result != "answered" {
+		h.free(i)
+	}
+}
+
+// free notes, once, that a call neither rings nor is up any more.
+func (h *Citizen) free(i int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.met[i].freed {
+		h.met[i].freed = true
+		h.open--
+	}
 }
 
 // PressesWhenSpokenTo presses keys once a sound of the other side has been heard for half a second.
