@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"decroche/call"
@@ -65,7 +66,10 @@ func (b *Book) plan(r Request) (plan, error) {
 	if pl.def.Queues[r.Queue] == nil {
 		return pl, fmt.Errorf("plan a callback: the service has no queue %q", r.Queue)
 	}
-	zone, refused := Callable(r.Number, pl.def)
+	if r.Zone != "" && !slices.Contains(Zones, r.Zone) {
+		return pl, fmt.Errorf("plan a callback: there is no zone %q, take one of %v", r.Zone, Zones)
+	}
+	zone, refused := At(r.Number, r.Zone, pl.def)
 	if refused != nil {
 		return pl, refused
 	}
@@ -293,7 +297,7 @@ func asRefusal(err error) error {
 // not ask for a Place rather than a slot: where there is no Place they get the first free slot.
 func (b *Book) draft(ctx context.Context, pl plan) (Promise, error) {
 	p := Promise{
-		ID: NewID(), Number: pl.Number, Lang: pl.Lang, Queue: pl.Queue, Reason: pl.Reason, Public: pl.Public, Relay: pl.Relay,
+		ID: NewID(), Number: pl.Number, Lang: pl.Lang, Queue: pl.Queue, Reason: pl.Reason, Public: pl.Public, Relay: pl.Relay, Zone: pl.Zone,
 		Kind: pl.Kind, Origin: pl.Origin, Contact: pl.Contact, Score: pl.Score, Asked: pl.now, State: Pending,
 	}
 	if p.Contact == "" {
@@ -349,7 +353,7 @@ func (b *Book) Move(ctx context.Context, id ID, version int64, kind Kind, slot t
 	if err != nil {
 		return Promise{}, fmt.Errorf("move promise %s: %w", id, err)
 	}
-	pl, err := b.plan(Request{Number: before.Number, Lang: before.Lang, Queue: before.Queue, Public: before.Public, Relay: before.Relay, Kind: kind, Slot: slot})
+	pl, err := b.plan(Request{Number: before.Number, Lang: before.Lang, Queue: before.Queue, Public: before.Public, Relay: before.Relay, Zone: before.Zone, Kind: kind, Slot: slot})
 	if err != nil {
 		return Promise{}, err
 	}
@@ -535,11 +539,7 @@ func (b *Book) notesFor(p Promise, now time.Time) notes {
 	if def == nil {
 		def = &service.Definition{Location: time.UTC}
 	}
-	zone, refused := Callable(p.Number, def)
-	if refused != nil {
-		zone = def.Location
-	}
-	return b.notes(def, zone, now)
+	return b.notes(def, zoneOf(p, def), now)
 }
 
 func (b *Book) promised(p Promise, contact call.ID, merged bool) {

@@ -158,6 +158,30 @@ func TestAPlaceIsPromisedOnlyIfItCanBeKeptBeforeClosing(t *testing.T) {
 	}
 }
 
+func TestSlotsAreThoseOfTheDayWhereTheCitizenSaysToBe(t *testing.T) {
+	at(t, "2026-11-23 09:00", func(d *desk) {
+		r := Request{Number: mobile, Queue: "accueil", Origin: FromPage, Zone: "Pacific/Noumea", Kind: Slot}
+		free, err := d.SlotsFor(t.Context(), r, 0)
+		if err != nil || len(free) == 0 {
+			t.Fatalf("slots: %v, %v", free, err)
+		}
+		for _, s := range free {
+			if wall := s.In(location("Pacific/Noumea")); wall.Hour() < 8 || wall.Hour() >= 20 {
+				t.Errorf("a slot at %s there", wall.Format("15:04"))
+			}
+		}
+		r.Slot = free[0]
+		if p := d.ask(r); p.Zone != r.Zone || p.Number != mobile {
+			t.Errorf("the promise is %+v", p)
+		} else if _, err := d.Move(t.Context(), p.ID, 0, Slot, local("2026-11-24 11:00"), "page"); refusal(err) != WhySlot {
+			t.Errorf("moved to nine in the evening there: %v", err)
+		}
+		if _, _, err := d.Ask(t.Context(), Request{Number: "+33639980055", Queue: "accueil", Zone: "Mars/Olympus"}); err == nil || !strings.Contains(err.Error(), "Mars/Olympus") {
+			t.Errorf("a zone that is not: %v", err)
+		}
+	})
+}
+
 func TestNothingIsPromisedWhenTheStoreFails(t *testing.T) {
 	at(t, "2026-11-23 10:00", func(d *desk) {
 		broken := errors.New("the disk is full")

@@ -142,7 +142,7 @@ func (d *Dialer) count(calling bool) (n int) {
 // agent may have been slow to answer.
 func (d *Dialer) Allowed(p Promise) bool {
 	def := LineOf(d.Service(), p.Relay)
-	return def != nil && def.Queues[p.Queue] != nil && !d.closed(p.Queue) && CallableAt(def, zoneOf(p.Number, def), time.Now())
+	return def != nil && def.Queues[p.Queue] != nil && !d.closed(p.Queue) && CallableAt(def, zoneOf(p, def), time.Now())
 }
 
 func (d *Dialer) closed(queue string) bool { return d.Closed != nil && d.Closed(queue) }
@@ -151,10 +151,9 @@ func (d *Dialer) onLine(p Promise) bool { return d.OnLine != nil && d.OnLine(p.N
 
 func (d *Dialer) ready() bool { return d.Ready == nil || d.Ready() }
 
-// zoneOf is where the day of the number's owner is, also when the service would promise them
-// nothing any more.
-func zoneOf(n call.Number, def *service.Definition) *time.Location {
-	zone, refused := Callable(n, def)
+// zoneOf is where the citizen's day is, also when the service would promise them nothing any more.
+func zoneOf(p Promise, def *service.Definition) *time.Location {
+	zone, refused := At(p.Number, p.Zone, def)
 	if refused != nil {
 		return def.Location
 	}

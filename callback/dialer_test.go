@@ -146,6 +146,26 @@ func TestACitizenOverseasIsCalledInTheirDayAlone(t *testing.T) {
 	})
 }
 
+func TestWhoSaysToBeOverseasIsCalledInTheDayOfThatPlace(t *testing.T) {
+	open(t, "2000-01-03 11:00", agentA, func(o *office) { // 21:00 in Nouméa; their number is of the mainland
+		p := o.promise("a", time.Now(), 0)
+		_, err := o.store.Change(t.Context(), p.ID, 0, func(p *Promise) (Change, error) {
+			p.Zone = "Pacific/Noumea"
+			return Change{}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.dialer.Wake()
+		time.Sleep(6 * time.Hour)
+		if p := o.is("a", Pending); !p.Due.Equal(local("2000-01-04 08:30")) || p.Attempts != 0 {
+			t.Errorf("it is due at %v after %d attempts", p.Due, p.Attempts)
+		}
+		time.Sleep(time.Until(local("2000-01-04 09:00")))
+		o.is("a", Kept)
+	})
+}
+
 func TestTheClocksThatChangeDoNotMoveTheHoursOnTheWall(t *testing.T) {
 	open(t, "2000-03-26 23:00", agentA, func(o *office) { // the night after the clocks went forward
 		o.promise("a", local("2000-03-26 23:00"), 0)

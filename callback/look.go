@@ -48,9 +48,9 @@ func (d *Dialer) allowed(p Promise) bool {
 		return false
 	}
 	if p.Relay != call.Withheld { // there are few, with hours of their own
-		return CallableAt(LineOf(def, p.Relay), zoneOf(p.Number, def), d.hours.at)
+		return CallableAt(LineOf(def, p.Relay), zoneOf(p, def), d.hours.at)
 	}
-	return d.hours.callable(zoneOf(p.Number, def))
+	return d.hours.callable(zoneOf(p, def))
 }
 
 // lookOnce makes the line what the Store, the hours and the exchange say. It tells when to

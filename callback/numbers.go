@@ -40,6 +40,23 @@ var overseas = []struct{ prefix, zone string }{
 	{"+689", "Pacific/Tahiti"},
 }
 
+// Zones are those that a citizen may say to be in, wherever their number is from: mainland
+// France first, then the others from west to east.
+var Zones = []string{
+	"Europe/Paris", "Pacific/Tahiti", "America/Martinique", "America/Guadeloupe", "America/Cayenne", "America/Miquelon",
+	"Indian/Mayotte", "Indian/Reunion", "Pacific/Noumea", "Pacific/Wallis",
+}
+
+// At is whom the service may call, and in which time zone their day is: the one that they said, one
+// of Zones, or with "" that of their number.
+func At(n call.Number, said string, def *service.Definition) (*time.Location, *Refusal) {
+	zone, refused := Callable(n, def)
+	if refused == nil && slices.Contains(Zones, said) {
+		zone = location(said)
+	}
+	return zone, refused
+}
+
 // Callable says whether the service calls this number back, and in which time zone the day
 // of its owner is. What is no person's number is refused: emergency and short numbers, all
 // of 08, machines, and the service's own.

@@ -76,9 +76,11 @@ type Promise struct {
 	// Public is who the citizen is: a value of service.Number.Public.
 	Public string `json:"public,omitempty"`
 	// Relay is the relay centre that is called, and that gets the citizen on the line; "" for none.
-	Relay  call.Number `json:"relay,omitempty"`
-	Kind   Kind        `json:"kind"`
-	Origin Origin      `json:"origin"`
+	Relay call.Number `json:"relay,omitempty"`
+	// Zone is where the citizen said to be, one of Zones; "": where the number is from.
+	Zone   string `json:"zone,omitempty"`
+	Kind   Kind   `json:"kind"`
+	Origin Origin `json:"origin"`
 	// Contact is the first call of the citizen's contact; a page's request has an id of its own.
 	Contact call.ID `json:"contact"`
 	// Score is what a promise FromSurvey was given for, of 5; 0: none.

@@ -24,6 +24,8 @@ type Request struct {
 	// Kind and Slot are what is asked for; Slot is a quarter of an hour's start.
 	Kind Kind
 	Slot time.Time
+	// Place of the citizen's day, one of Zones, when they are not where their number is from; "": they are.
+	Zone string
 	// By is who asks for somebody else: "agent:2001".
 	By string
 	// Wait is the estimated wait of a Place, zero when it is not known: a Place is promised

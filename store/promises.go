@@ -39,8 +39,8 @@ var _ callback.Store = (*Promises)(nil)
 
 const (
 	promiseColumns = `id, number, lang, queue, reason, public, kind, origin, contact, asked, joined, slot, due, by_at,
-		state, live, node, tries, attempts, voicemail, settled, settled_by, version, score, relay`
-	promiseWidth = 25
+		state, live, node, tries, attempts, voicemail, settled, settled_by, version, score, relay, zone`
+	promiseWidth = 26
 )
 
 var (
@@ -370,7 +370,7 @@ func asKept(p callback.Promise) callback.Promise {
 		*t = fromMillis(millis(*t))
 	}
 	p.ID, p.Number, p.Relay, p.Lang = cleaned(p.ID), cleaned(p.Number), cleaned(p.Relay), cleaned(p.Lang)
-	p.Queue, p.Reason, p.Public = clean(p.Queue), clean(p.Reason), clean(p.Public)
+	p.Queue, p.Reason, p.Public, p.Zone = clean(p.Queue), clean(p.Reason), clean(p.Public), clean(p.Zone)
 	p.Kind, p.Origin, p.Contact = cleaned(p.Kind), cleaned(p.Origin), cleaned(p.Contact)
 	p.State, p.Node, p.SettledBy = cleaned(p.State), clean(p.Node), clean(p.SettledBy)
 	return p
@@ -384,7 +384,7 @@ func promiseArgs(p callback.Promise) []any {
 		string(p.ID), string(p.Number), string(p.Lang), p.Queue, p.Reason, p.Public, string(p.Kind), string(p.Origin),
 		string(p.Contact), millis(p.Asked), millis(p.Joined), millis(p.Slot), millis(p.Due), millis(p.By),
 		string(p.State), number(p.State.Live()), p.Node, p.Tries, p.Attempts, number(p.Voicemail),
-		millis(p.Settled), p.SettledBy, p.Version, p.Score, string(p.Relay),
+		millis(p.Settled), p.SettledBy, p.Version, p.Score, string(p.Relay), p.Zone,
 	}
 }
 
@@ -394,7 +394,7 @@ func scanPromise[R interface{ Scan(...any) error }](row R) (callback.Promise, er
 	var live, voicemail int
 	err := row.Scan(&p.ID, &p.Number, &p.Lang, &p.Queue, &p.Reason, &p.Public, &p.Kind, &p.Origin, &p.Contact,
 		&asked, &joined, &slot, &due, &by, &p.State, &live, &p.Node, &p.Tries, &p.Attempts, &voicemail,
-		&settled, &p.SettledBy, &p.Version, &p.Score, &p.Relay)
+		&settled, &p.SettledBy, &p.Version, &p.Score, &p.Relay, &p.Zone)
 	p.Asked, p.Joined, p.Slot, p.Due = fromMillis(asked), fromMillis(joined), fromMillis(slot), fromMillis(due)
 	p.By, p.Settled, p.Voicemail = fromMillis(by), fromMillis(settled), voicemail != 0
 	return p, err

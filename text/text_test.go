@@ -23,13 +23,13 @@ func TestEveryTextIsThereInBothLanguages(t *testing.T) {
 	}
 }
 
-// Citizens who speak another language read their text messages in it; the pages are in French and English.
-func TestTextMessagesAreInEveryLanguageOfTheVoices(t *testing.T) {
+// Citizens who speak another language read their text messages and their pages in it.
+func TestWhatCitizensReadIsInEveryLanguageOfTheVoices(t *testing.T) {
 	for _, lang := range []call.Lang{"es", "de", "it"} {
 		ids := IDs(lang)
 		for _, id := range IDs("en") {
 			part, _, _ := strings.Cut(id, ".")
-			if wanted := part == "time" || strings.HasPrefix(part, "sms"); wanted != slices.Contains(ids, id) && part != "phone" {
+			if wanted := part == "time" || part == "page" || strings.HasPrefix(part, "sms"); wanted != slices.Contains(ids, id) && part != "phone" {
 				t.Errorf("%s in %s: there %v, wanted %v", id, lang, !wanted, wanted)
 			}
 		}

@@ -75,24 +75,34 @@ func (cmd accessCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	var seen []metrics.Sight
-	err = b.db.Journal().Read(e.ctx, store.Filter{Kinds: []call.EventKind{call.EventAccess}, Since: from, Until: to}, func(f store.Entry) error {
-		var s metrics.Sight
-		if err := json.Unmarshal(f.Data, &s); err != nil {
-			return fmt.Errorf("fact %d of the journal: %w", f.ID, err)
-		}
-		s.At = f.At
-		seen = append(seen, s)
-		return nil
-	})
+	p, err := parityIn(b.db)(e.ctx, from, to)
 	if err != nil {
 		return err
 	}
-	p := metrics.ParityOf(seen, from, to)
 	if cmd.Format == "json" {
 		return json.NewEncoder(e.stdout).Encode(p)
 	}
 	return printParity(e.stdout, p, b.def.Location)
+}
+
+// parityIn counts the half-hours of [from, to) by what the journal has.
+func parityIn(db *store.DB) func(ctx context.Context, from, to time.Time) (metrics.Parity, error) {
+	return func(ctx context.Context, from, to time.Time) (metrics.Parity, error) {
+		var seen []metrics.Sight
+		err := db.Journal().Read(ctx, store.Filter{Kinds: []call.EventKind{call.EventAccess}, Since: from, Until: to}, func(f store.Entry) error {
+			var s metrics.Sight
+			if err := json.Unmarshal(f.Data, &s); err != nil {
+				return fmt.Errorf("fact %d of the journal: %w", f.ID, err)
+			}
+			s.At = f.At
+			seen = append(seen, s)
+			return nil
+		})
+		if err != nil {
+			return metrics.Parity{}, err
+		}
+		return metrics.ParityOf(seen, from, to), nil
+	}
 }
 
 // span is the month up to now, in whole half-hours.

@@ -99,6 +99,7 @@ func printCallback(out io.Writer, p api.Callback) error {
 		{"state", strings.TrimSpace(state(p) + " " + p.SettledBy)},
 		{"number", p.Number},
 		{"through", relayName(p.Relay)},
+		{"zone", p.Zone},
 		{"queue", p.Queue},
 		{"reason", p.Reason},
 		{"language", string(p.Lang)},
@@ -142,11 +143,12 @@ type callbacksAddCmd struct {
 	Reason string    `help:"A reason of the service."`
 	Lang   call.Lang `default:"fr" help:"The citizen's language."`
 	Relay  bool      `help:"Call the citizen through the relay centre."`
+	Zone   string    `help:"Where the citizen will be, such as Pacific/Noumea; where the number is from by default."`
 }
 
 // Run makes a promise.
 func (cmd callbacksAddCmd) Run(e *env) error {
-	body := api.NewCallback{Number: cmd.Number, Queue: cmd.Queue, Slot: cmd.Slot, Reason: cmd.Reason, Lang: cmd.Lang, Relay: cmd.Relay, By: who()}
+	body := api.NewCallback{Number: cmd.Number, Queue: cmd.Queue, Slot: cmd.Slot, Reason: cmd.Reason, Lang: cmd.Lang, Relay: cmd.Relay, Zone: cmd.Zone, By: who()}
 	var p api.Callback
 	if err := e.ask("POST", "/api/callbacks", body, &p); err != nil {
 		return err

@@ -46,6 +46,7 @@ func (cmd reportCmd) Run(e *env) error {
 	}
 	src := report.Source{
 		Figures: &metrics.Figures{Store: b.db.Ledger(), Settings: b.settings, Now: time.Now}, Service: b.def, Now: time.Now,
+		Parity: parityIn(b.db),
 	}
 	where := map[metrics.Dim]string{}
 	for name, value := range cmd.Where {

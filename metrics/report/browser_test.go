@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -35,7 +36,9 @@ func TestThePageIsReadInARealBrowser(t *testing.T) {
 	}
 	var pages []seen
 	page := func(name string, r report.Request, words []string, rows int) {
-		rep, err := source(t).Page(t.Context(), r)
+		src := source(t)
+		src.Parity = parity
+		rep, err := src.Page(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,10 +60,10 @@ func TestThePageIsReadInARealBrowser(t *testing.T) {
 		r.Lang, r.Indicators = lang, []string{"decroche_agent"}
 		return made(t, r).Figures[0].Written(lang)
 	}
-	page("month", month(), []string{"Taux de décroché (agent)", rate("fr"), "ne pas en faire un objectif", "Jours à l'objectif", "Coût par appel décroché", "85,0 %"}, len(metrics.Indicators))
+	page("month", month(), []string{"Taux de décroché (agent)", rate("fr"), "ne pas en faire un objectif", "Jours à l'objectif", "Coût par appel décroché", "85,0 %", "399 des 400 demi-heures", "message d'incident", "De 3 demi-heures"}, len(metrics.Indicators))
 	english := month()
 	english.Lang = "en"
-	page("month-en", english, []string{"Answer rate (agent)", rate("en"), "Days at target"}, len(metrics.Indicators))
+	page("month-en", english, []string{"Answer rate (agent)", rate("en"), "Days at target", "399 of the 400 half-hours"}, len(metrics.Indicators))
 	page("year", report.Request{From: begins, To: begins.AddDate(1, 0, 0)}, []string{"2025-W45"}, len(metrics.Indicators))
 	table := month()
 	table.By, table.Step, table.Indicators = metrics.ByQueue, metrics.ByWeek, report.Brief
@@ -84,4 +87,10 @@ func TestThePageIsReadInARealBrowser(t *testing.T) {
 	if says.String() != "5 pages looked at\n" {
 		t.Errorf("look.mjs says %s", says.String())
 	}
+}
+
+// parity is that of a month in which one half-hour was missing.
+func parity(_ context.Context, from, to time.Time) (metrics.Parity, error) {
+	gap := metrics.Gap{From: from.Add(33 * time.Hour), To: from.Add(33*time.Hour + metrics.HalfHour), Why: "message"}
+	return metrics.Parity{From: from, To: to, Line: 400, Open: 399, Missing: []metrics.Gap{gap}, Unwatched: 3}, nil
 }

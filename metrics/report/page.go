@@ -31,6 +31,8 @@ type access struct {
 	// Hours is the access' hours of opening as a share of the line's.
 	Hours   float64
 	Figures []Figure
+	// Parity is what was seen, half-hour by half-hour; nil when nobody watched.
+	Parity *metrics.Parity
 }
 
 // Page makes a report with all that the page shows: alarms, charts, days at target, costs and the access of deaf
@@ -85,6 +87,16 @@ func (s Source) access(ctx context.Context, r Request, rep *Report) (access, err
 		if line := open(s.Service.Hours); line > 0 {
 			out.Hours = float64(open(*h)) / float64(line)
 		}
+	}
+	if end := s.Now().Truncate(metrics.HalfHour); s.Parity != nil && r.From.Before(end) {
+		if r.To.Before(end) {
+			end = r.To
+		}
+		seen, err := s.Parity(ctx, r.From.Truncate(metrics.HalfHour), end)
+		if err != nil {
+			return out, err
+		}
+		out.Parity = &seen
 	}
 	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, By: metrics.ByPublic})
 	for _, l := range lines {

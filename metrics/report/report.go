@@ -36,6 +36,9 @@ type Source struct {
 	Figures *metrics.Figures
 	Service *service.Definition
 	Now     func() time.Time
+	// Parity compares the hours of the access for deaf callers with those of the line, in whole
+	// half-hours; nil: only the hours of the definition are compared.
+	Parity func(ctx context.Context, from, to time.Time) (metrics.Parity, error)
 }
 
 // Report is the figures of a time. Its JSON has the names of the HTTP interface.

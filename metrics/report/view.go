@@ -1,6 +1,8 @@
 package report
 
 import (
+	"time"
+
 	"decroche/metrics"
 	"decroche/text"
 )
@@ -196,6 +198,42 @@ func (v view) FullTime() string {
 // AccessHours tells the hours of the access.
 func (v view) AccessHours() string {
 	return v.T("access.hours", "share", written(v.lang, metrics.Share, v.Access.Hours))
+}
+
+// Parity tells what was seen of the access in the half-hours of the line, "" when nobody watched.
+func (v view) Parity() string {
+	p := v.Access.Parity
+	if p == nil {
+		return ""
+	}
+	share, ok := p.Share()
+	if !ok {
+		return v.T("parity.none")
+	}
+	return v.T("parity", "open", number(v.lang, float64(p.Open), 0), "line", number(v.lang, float64(p.Line), 0), "share", written(v.lang, metrics.Share, share))
+}
+
+// Unwatched tells of the half-hours that nobody watched, "" when there are none.
+func (v view) Unwatched() string {
+	if p := v.Access.Parity; p != nil && p.Unwatched > 0 {
+		return v.T("parity.unwatched", "n", number(v.lang, float64(p.Unwatched), 0))
+	}
+	return ""
+}
+
+// GapTable has the times in which the line was open and its access was not.
+func (v view) GapTable() (t Table) {
+	t.Head = []string{v.T("parity.from"), v.T("parity.to"), v.T("parity.why")}
+	if v.Access.Parity == nil {
+		return t
+	}
+	for _, g := range v.Access.Parity.Missing {
+		at := func(when time.Time) string {
+			return day(v.lang, when.In(v.zone)) + ", " + text.Clock(v.lang, when.In(v.zone))
+		}
+		t.Rows = append(t.Rows, []string{at(g.From), at(g.To), v.T("parity.why." + g.Why)})
+	}
+	return t
 }
 
 // AccessTable has the figures of its publics.

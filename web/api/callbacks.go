@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,7 +156,9 @@ type NewCallback struct {
 	Lang   call.Lang `json:"lang,omitempty"`
 	Public string    `json:"public,omitempty"`
 	// Relay says that the citizen is called through the relay centre.
-	Relay   bool   `json:"relay,omitempty"`
+	Relay bool `json:"relay,omitempty"`
+	// Zone is where the citizen will be, one of callback.Zones; "": where the number is from.
+	Zone    string `json:"zone,omitempty"`
 	Slot    string `json:"slot,omitempty"`
 	Version int64  `json:"version,omitempty"` // of the promise moved; 0: any
 	By      string `json:"by,omitempty"`
@@ -179,6 +182,9 @@ func (s *Server) askCallback(r *http.Request) (any, error) {
 	}
 	if req.Kind, req.Slot, err = s.slot(body.Slot); err != nil {
 		return nil, err
+	}
+	if req.Zone = body.Zone; req.Zone != "" && !slices.Contains(callback.Zones, req.Zone) {
+		return nil, bad("zone: there is no zone %q: take one of %v", req.Zone, callback.Zones)
 	}
 	if body.Relay {
 		if req.Relay = s.Relay(); req.Relay == call.Withheld {

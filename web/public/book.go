@@ -44,7 +44,7 @@ func (v *visit) booking() (booking, bool) {
 	switch {
 	case err == nil && v.def.Queues[b.Queue] != nil:
 		v.Token = token
-		v.Other = v.switched(strings.Replace(v.r.URL.Path, string(v.Lang), string(v.OtherLang()), 1), url.Values{"e": {token}})
+		v.in = under(strings.TrimPrefix(v.r.URL.Path, "/"+string(v.Lang)) + "?" + url.Values{"e": {token}}.Encode())
 		v.Masked, v.Ending = masked(b.Number)
 		v.Restart = v.path("") + "?" + url.Values{"e": {token}}.Encode()
 		return b, true
@@ -54,7 +54,7 @@ func (v *visit) booking() (booking, bool) {
 		v.Notice = v.T("book.lost")
 	}
 	v.Step = 1
-	v.Other = "/" + string(v.OtherLang()) + "/rappel"
+	v.in = under("/rappel")
 	v.subjectForm(b.Queue + "/" + b.Reason)
 	v.render(http.StatusOK, "subject.html", v.T("book.title"))
 	return booking{}, false
@@ -75,12 +75,12 @@ func (s *Server) showSubject(v *visit) {
 	chosen := v.r.URL.Query().Get("sujet")
 	v.ByRelay = v.r.URL.Query().Get("relais") != ""
 	if v.ByRelay {
-		v.Other += "?relais=1"
+		v.in = under("/rappel?relais=1")
 	}
 	if b, err := s.Signer.open(v.r.FormValue("e"), v.now); err == nil {
 		v.ByRelay = b.Relay
 		chosen, v.Token = b.Queue+"/"+b.Reason, v.r.FormValue("e")
-		v.Other = v.switched("/"+string(v.OtherLang())+"/rappel", url.Values{"e": {v.Token}})
+		v.in = under("/rappel?" + url.Values{"e": {v.Token}}.Encode())
 	}
 	v.Step = 1
 	v.subjectForm(chosen)
@@ -142,7 +142,7 @@ func (v *visit) request(b booking) callback.Request {
 	}
 	r := callback.Request{
 		Number: b.Number, Lang: lang, Queue: b.Queue, Reason: b.Reason, Origin: callback.FromPage,
-		Contact: contact(b), Kind: b.Kind, Wait: v.wait(b.Queue),
+		Contact: contact(b), Zone: b.Zone, Kind: b.Kind, Wait: v.wait(b.Queue),
 	}
 	if b.Kind == callback.Slot {
 		r.Slot = time.Unix(b.Slot, 0)
@@ -191,8 +191,8 @@ func (v *visit) times(r callback.Request, link func(day string) string) bool {
 		v.fail("list free slots", err)
 		return false
 	}
-	z := v.zone(r.Number)
-	v.Times = v.layOut(slots, z, v.r.FormValue("jour"), link)
+	z := v.zone(r.Number, r.Zone)
+	v.Times = v.layOut(slots, z, r.Zone, v.r.FormValue("jour"), link)
 	v.Times.Soon = v.soon(r.Queue, r.Relay, z)
 	v.Times.Chosen = v.r.PostFormValue("slot")
 	v.Times.Field = "slot"
@@ -223,7 +223,7 @@ func (v *visit) chosen() (kind callback.Kind, slot int64) {
 // was given already.
 func (v *visit) offered(r callback.Request, kind callback.Kind, slot int64) (ok bool) {
 	if kind == callback.Place {
-		if !v.soon(r.Queue, r.Relay, v.zone(r.Number)) {
+		if !v.soon(r.Queue, r.Relay, v.zone(r.Number, r.Zone)) {
 			v.wrong("slot", "error.place")
 		}
 		return true
@@ -240,7 +240,7 @@ func (v *visit) offered(r callback.Request, kind callback.Kind, slot int64) (ok 
 }
 
 func (v *visit) timesPage(b booking) {
-	v.Step, v.Action = 2, v.path("/horaire")
+	v.Step, v.Action, v.Zones = 2, v.path("/horaire"), v.zones(b.Zone)
 	r := v.request(b)
 	ok := v.times(r, func(day string) string {
 		return v.path("/horaire") + "?" + url.Values{"e": {v.Token}, "jour": {day}}.Encode()
@@ -262,6 +262,13 @@ func (s *Server) showTimes(v *visit) {
 	}
 	b, ok := v.booking()
 	if !ok || v.done(b) {
+		return
+	}
+	if q := v.r.URL.Query(); q.Has("ailleurs") {
+		if b.Zone = q.Get("ailleurs"); !slices.Contains(callback.Zones, b.Zone) {
+			b.Zone = ""
+		}
+		v.see(v.path("/horaire"), v.with(b))
 		return
 	}
 	switch v.r.URL.Query().Get("erreur") {
@@ -354,7 +361,7 @@ func (v *visit) codePage(b booking) {
 	v.Step, v.Action = 3, v.path("/code")
 	v.Minutes = int(CodeLife / time.Minute)
 	if b.Kind == callback.Slot {
-		v.Lines = []string{v.T("code.wish.slot", "when", v.quarter(time.Unix(b.Slot, 0), v.zone(b.Number)))}
+		v.Lines = []string{v.T("code.wish.slot", "when", v.quarter(time.Unix(b.Slot, 0), v.zone(b.Number, b.Zone)))}
 	} else {
 		v.Lines = []string{v.T("code.wish.place")}
 	}

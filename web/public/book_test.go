@@ -178,6 +178,25 @@ func TestHoursAreThoseOfTheCitizenAndTheNoteSaysSo(t *testing.T) {
 	})
 }
 
+func TestWhoIsElsewhereChoosesTheHoursOfThatPlace(t *testing.T) {
+	inOffice(t, func(t *testing.T, o *office) {
+		r := o.reader().get("/fr/rappel").submit("subject", "accueil/", "number", "06 39 98 00 12").wants(200, "Quand souhaitez-vous être rappelé ?", "Vous êtes ailleurs ?")
+		action, form := r.filled()
+		for _, zone := range []string{"Mars/Olympus", ""} {
+			r.get(action+"?"+url.Values{"e": form["e"], "ailleurs": {zone}}.Encode()).wants(200, "Quand souhaitez-vous être rappelé ?", "10 h 30").lacks("comme vous l'avez indiqué")
+		}
+		r.get(action + "?" + url.Values{"e": form["e"], "ailleurs": {"Indian/Reunion"}}.Encode())
+		r.wants(200, "Quand souhaitez-vous être rappelé ?", "La Réunion (UTC+04:00), comme vous l'avez indiqué", "13 h 30").lacks("10 h 30")
+		r.submit("slot", r.slots()[1]).wants(200, "Confirmez votre numéro", "entre 13 h 30 et 13 h 45")
+		r.submit("code", o.code(mobile)).wants(200, "Votre rappel", "entre 13 h 30 et 13 h 45", "comme vous l'avez indiqué")
+		p := o.desk.only(t)
+		if p.Zone != "Indian/Reunion" || p.Number != mobile {
+			t.Errorf("promised: %+v", p)
+		}
+		r.get(o.link(p)+"/deplacer").wants(200, "Changer d'horaire", "comme vous l'avez indiqué")
+	})
+}
+
 func TestNoHourNoWrongHourAndNoHourThatIsGoneAreAccepted(t *testing.T) {
 	for name, c := range map[string]struct{ slot, says string }{
 		"none":               {"", "Choisissez quand vous souhaitez être rappelé"},

@@ -58,7 +58,7 @@ func (s *Server) showWrite(v *visit) {
 		v.stop(http.StatusNotFound, "chat.off")
 		return
 	}
-	v.Other = "/" + string(v.OtherLang()) + "/ecrire"
+	v.in = under("/ecrire")
 	v.Chat = &chatView{Action: v.writePath(), Lead: v.T("chat.lead"), Key: rand.Text(), Words: v.r.PostFormValue("words"), Max: chat.MaxText}
 	if v.def.Callback.On && v.HasRelay() {
 		v.Chat.Relay = v.path("") + "?relais=1"
@@ -148,7 +148,7 @@ func (s *Server) withChat(handle func(v *visit, c chat.Conversation)) http.Handl
 			v.fail("read a conversation", err)
 			return
 		}
-		v.Lang, v.Other = known(c.Lang), ""
+		v.Lang, v.in = known(c.Lang), nil
 		if v.form() {
 			handle(v, c)
 		}

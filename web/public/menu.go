@@ -48,7 +48,7 @@ type menuInfo struct {
 // showMenu is the menu of the telephone, to read.
 func (s *Server) showMenu(v *visit) {
 	m := &menuView{Opening: v.opening(), At: v.clock(v.now.In(v.serviceZone())), Self: "/" + string(v.Lang)}
-	v.Menu, v.Other = m, "/"+string(v.OtherLang())
+	v.Menu, v.in = m, under("")
 	if s.Now != nil {
 		m.Messages = s.Now.News("", v.Lang)
 	}

@@ -135,7 +135,7 @@ func (c *counter) Ask(_ context.Context, r callback.Request) (callback.Promise, 
 		}
 	}
 	p := callback.Promise{
-		ID: callback.ID(fmt.Sprintf("K3AB0000%02d", len(c.promises))), Number: r.Number, Lang: r.Lang, Queue: r.Queue, Reason: r.Reason, Public: r.Public, Relay: r.Relay,
+		ID: callback.ID(fmt.Sprintf("K3AB0000%02d", len(c.promises))), Number: r.Number, Lang: r.Lang, Queue: r.Queue, Reason: r.Reason, Public: r.Public, Relay: r.Relay, Zone: r.Zone,
 		Origin: r.Origin, Contact: r.Contact, Asked: c.now(), State: callback.Pending, Version: 1,
 	}
 	if err := c.set(&p, r.Kind, r.Slot); err != nil {

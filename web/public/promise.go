@@ -64,7 +64,7 @@ func (s *Server) withPromise(handle func(v *visit, p callback.Promise)) http.Han
 		if r.URL.Query().Get("lang") == "" {
 			v.Lang = known(p.Lang)
 		}
-		v.Other = r.URL.Path + "?lang=" + string(v.OtherLang())
+		v.in = asked(r.URL.Path)
 		if v.form() {
 			handle(v, p)
 		}
@@ -97,14 +97,14 @@ func (v *visit) show(p callback.Promise) {
 	} else if q := v.def.Queues[p.Queue]; q != nil {
 		view.Subject = v.phrase(q.Label)
 	}
-	z := v.zone(p.Number)
+	z := v.zone(p.Number, p.Zone)
 	view.State, view.Lead = v.state(p, z)
 	if view.Live && p.State != callback.Calling {
 		view.Cancel = view.CancelT
 		if v.def.Callback.On {
 			view.Move = view.MoveTo
 		}
-		view.Note = v.zoneNote(z, p.Due)
+		view.Note = v.zoneNote(z, p.Zone, p.Due)
 	}
 	if !view.Live && v.def.Callback.On {
 		v.Again = v.path("")
@@ -169,7 +169,7 @@ func (v *visit) changeable(p callback.Promise) bool {
 func (s *Server) movePage(v *visit, p callback.Promise) {
 	v.show(p)
 	v.Action = v.Promise.MoveTo
-	r := callback.Request{Number: p.Number, Lang: p.Lang, Queue: p.Queue, Reason: p.Reason, Public: p.Public, Relay: p.Relay, Kind: callback.Slot}
+	r := callback.Request{Number: p.Number, Lang: p.Lang, Queue: p.Queue, Reason: p.Reason, Public: p.Public, Relay: p.Relay, Zone: p.Zone, Kind: callback.Slot}
 	ok := v.times(r, func(day string) string {
 		return v.Promise.MoveTo + "&" + url.Values{"jour": {day}}.Encode()
 	})

@@ -1,6 +1,7 @@
 package public
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -10,23 +11,24 @@ import (
 	"strings"
 	"testing"
 
+	"decroche/call"
 	"decroche/callback"
 	"decroche/text"
 )
 
-// everyPage visits each kind of page once, in both languages.
+// everyPage visits each kind of page once, in each language.
 func everyPage(t *testing.T, o *office, look func(r *reader)) {
 	t.Helper()
 	p := o.promise(another, callback.Slot)
-	for _, lang := range []string{"fr", "en"} {
+	for i, lang := range []string{"fr", "en", "es", "de", "it"} {
 		r := o.reader()
 		look(r.get("/" + lang + "/rappel"))
 		look(r.submit("number", "12"))
-		look(r.submit("subject", "accueil/", "number", "0692 99 00 12"))
+		look(r.submit("subject", "accueil/", "number", fmt.Sprint("0692 99 00 1", i)))
 		look(r.submit())
 		look(r.submit("slot", r.slots()[1]))
 		look(r.submit("code", "1"))
-		look(r.submit("code", o.code("+262692990012")))
+		look(r.submit("code", o.code(call.Number(fmt.Sprint("+26269299001", i)))))
 		in := "?lang=" + lang
 		link := o.link(p)
 		for _, page := range []string{link, link + "/deplacer", link + "/annuler", "/p/" + strings.Repeat("a", 25), "/" + lang + "/nowhere"} {
@@ -39,7 +41,7 @@ func everyPage(t *testing.T, o *office, look func(r *reader)) {
 
 func TestEveryPageIsStrictLightAndComplete(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
-		tag := regexp.MustCompile(`<html lang="(fr|en)">`)
+		tag := regexp.MustCompile(`<html lang="(fr|en|es|de|it)">`)
 		outside := regexp.MustCompile(`(?i)(src|href|action)="(https?:)?//`)
 		missing := regexp.MustCompile(`\b(page|time|smsreply)\.[a-z]`)
 		everyPage(t, o, func(r *reader) {
@@ -89,8 +91,8 @@ func TestThePageWithTheMostHoursIsLight(t *testing.T) {
 func TestTheLanguageIsTheBrowsersAtFirstAndCanBeSwitched(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		for accept, want := range map[string]string{
-			"": "/fr", "fr-FR,fr;q=0.9,en;q=0.8": "/fr", "en-GB,en;q=0.9": "/en", "de,en;q=0.5": "/en",
-			"es": "/fr", "nonsense;;;": "/fr", strings.Repeat("x", 5000): "/fr",
+			"": "/fr", "fr-FR,fr;q=0.9,en;q=0.8": "/fr", "en-GB,en;q=0.9": "/en", "de,en;q=0.5": "/de",
+			"es-MX": "/es", "pl": "/fr", "nonsense;;;": "/fr", strings.Repeat("x", 5000): "/fr",
 		} {
 			r := o.reader()
 			r.header.Set("Accept-Language", accept)
@@ -140,7 +142,7 @@ func TestAFormThatIsTooLongIsRefused(t *testing.T) {
 func TestWhatIsNotThereIsSaidPolitely(t *testing.T) {
 	inOffice(t, func(t *testing.T, o *office) {
 		r := o.reader()
-		for _, page := range []string{"/wp-login.php", "/p/", "/p/x/y", "/de/rappel", "/fr/rappel/autre"} {
+		for _, page := range []string{"/wp-login.php", "/p/", "/p/x/y", "/pl/rappel", "/fr/rappel/autre"} {
 			r.get(page).wants(404, "Cette page n'existe pas", "01 99 00 39 40")
 		}
 		r.get("/en/x").wants(404, "This page does not exist")

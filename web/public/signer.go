@@ -256,6 +256,8 @@ type booking struct {
 	Number call.Number `json:"n"`
 	// Relay says that the centre is called, which gets the citizen on the line.
 	Relay bool `json:"c,omitempty"`
+	// Zone is where the citizen said to be; "": where the number is from.
+	Zone string `json:"z,omitempty"`
 	// Kind and Slot (Unix seconds) are the wish.
 	Kind callback.Kind `json:"k,omitempty"`
 	Slot int64         `json:"s,omitempty"`
@@ -299,7 +301,7 @@ func (s *Signer) open(token string, now time.Time) (booking, error) {
 }
 
 // languages are those that have pages.
-var languages = []call.Lang{"fr", "en"}
+var languages = []call.Lang{"fr", "en", "es", "de", "it"}
 
 // known is the language itself if it has pages, or French.
 func known(lang call.Lang) call.Lang {

@@ -57,7 +57,7 @@ func (s *Server) withSurvey(handle func(v *visit, sv survey.Survey)) http.Handle
 		if r.URL.Query().Get("lang") == "" {
 			v.Lang = known(sv.Lang)
 		}
-		v.Other = s.Signer.surveyPath(sv) + "?lang=" + string(v.OtherLang())
+		v.in = asked(s.Signer.surveyPath(sv))
 		if v.form() {
 			handle(v, sv)
 		}

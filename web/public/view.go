@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,8 +39,8 @@ type visit struct {
 	Title string
 	// Step is which of the three steps of a booking it is, 0 for none.
 	Step int
-	// Other is the address of the page in the other language, "" for none.
-	Other  string
+	// in is the address of the page in another language; nil when it is in one alone.
+	in     func(call.Lang) string
 	Notice string
 	Errors []fieldError
 
@@ -54,6 +53,7 @@ type visit struct {
 	Masked   string
 	Ending   string
 	Times    times
+	Zones    []zoneChoice
 	Code     string
 	Ended    bool // no code can be checked: a new one is to be asked for
 	Restart  string
@@ -76,15 +76,18 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request, lang call.Lang) *
 	if s.clock != nil {
 		v.now = s.clock()
 	}
-	v.Other = v.switched("/"+string(v.OtherLang())+"/rappel", nil)
+	v.in = under("/rappel")
 	return v
 }
 
-func (v *visit) switched(path string, query url.Values) string {
-	if len(query) == 0 {
-		return path
-	}
-	return path + "?" + query.Encode()
+// under is a page that has its language before its path.
+func under(path string) func(call.Lang) string {
+	return func(l call.Lang) string { return "/" + string(l) + path }
+}
+
+// asked is a page that has its language in its query.
+func asked(path string) func(call.Lang) string {
+	return func(l call.Lang) string { return path + "?lang=" + string(l) }
 }
 
 // T is a text of the catalogue.
@@ -93,14 +96,24 @@ func (v *visit) T(id string, pairs ...any) string { return say(v.Lang, id, pairs
 // CSS is the address of the style sheet.
 func (v *visit) CSS() string { return cssPath }
 
-// OtherLang is the language that the page can be switched to.
-func (v *visit) OtherLang() call.Lang {
-	i := slices.Index(languages, v.Lang)
-	return languages[(i+1)%len(languages)]
+// version is the page in another language: the language's own name, and the address.
+type version struct {
+	Lang      call.Lang
+	Name, URL string
 }
 
-// OtherName is the invitation to switch, in that language.
-func (v *visit) OtherName() string { return say(v.OtherLang(), "language") }
+// Others are the languages that the page can be switched to: French, English, and those of the service.
+func (v *visit) Others() (all []version) {
+	if v.in == nil {
+		return nil
+	}
+	for i, l := range languages {
+		if l != v.Lang && (i < 2 || slices.Contains(v.def.Languages, l)) {
+			all = append(all, version{l, say(l, "language"), v.in(l)})
+		}
+	}
+	return all
+}
 
 // Service is the service's name.
 func (v *visit) Service() string { return v.phrase(v.def.Name) }
@@ -320,8 +333,8 @@ func (v *visit) subjects() []subject {
 }
 
 // zone is the citizen's time zone, or the service's where it cannot be told.
-func (v *visit) zone(n call.Number) *time.Location {
-	if z, refused := callback.Callable(n, v.def); refused == nil && z != nil {
+func (v *visit) zone(n call.Number, said string) *time.Location {
+	if z, refused := callback.At(n, said, v.def); refused == nil && z != nil {
 		return z
 	}
 	return v.serviceZone()
@@ -335,14 +348,17 @@ func (v *visit) serviceZone() *time.Location {
 }
 
 // zoneNote says whose hours these are, when they are not the service's.
-func (v *visit) zoneNote(z *time.Location, at time.Time) string {
+func (v *visit) zoneNote(z *time.Location, said string, at time.Time) string {
 	_, theirs := at.In(z).Zone()
 	_, ours := at.In(v.serviceZone()).Zone()
 	if theirs == ours {
 		return ""
 	}
 	offset := at.In(z).Format("UTC-07:00")
-	if name := v.zoneName(z); name != "" {
+	switch name := v.zoneName(z); {
+	case name != "" && said != "":
+		return v.T("zone.said", "zone", name, "offset", offset)
+	case name != "":
 		return v.T("zone.note", "zone", name, "offset", offset)
 	}
 	return v.T("zone.unnamed", "offset", offset)
@@ -354,6 +370,21 @@ func (v *visit) zoneName(z *time.Location) string {
 		return name
 	}
 	return ""
+}
+
+// zoneChoice is a place that citizens may say to be in.
+type zoneChoice struct {
+	Value, Name string
+	Chosen      bool
+}
+
+// zones are the choices of who is not where their number is from.
+func (v *visit) zones(said string) []zoneChoice {
+	all := []zoneChoice{{"", v.T("zone.own"), said == ""}}
+	for _, z := range callback.Zones {
+		all = append(all, zoneChoice{z, v.T("zone." + z), z == said})
+	}
+	return all
 }
 
 // quarter writes a slot: "jeudi 26 novembre, entre 9 h 15 et 9 h 30".
@@ -401,7 +432,7 @@ const (
 
 // layOut sorts slots by the citizen's days and takes those of one page, from a day ("2026-11-26",
 // "" the first).
-func (v *visit) layOut(slots []time.Time, z *time.Location, from string, link func(day string) string) times {
+func (v *visit) layOut(slots []time.Time, z *time.Location, said, from string, link func(day string) string) times {
 	var t times
 	type group struct {
 		key   string
@@ -432,7 +463,7 @@ func (v *visit) layOut(slots []time.Time, z *time.Location, from string, link fu
 		}
 		t.Days = append(t.Days, d)
 		if t.Note == "" {
-			t.Note = v.zoneNote(z, g.slots[0])
+			t.Note = v.zoneNote(z, said, g.slots[0])
 		}
 	}
 	if first > 0 {

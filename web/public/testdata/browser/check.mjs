@@ -20,6 +20,7 @@ const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 const words = {
   fr: { error: 'Erreur : ', again: 'Un nouveau code', booked: 'C\'est noté', cancelled: 'Ce rappel est annulé', many: 'Trop de codes', pending: 'En attente d\'envoi', lost: 'Rien n\'est perdu' },
   en: { error: 'Error: ', again: 'A new code', booked: 'Your callback is booked', cancelled: 'This callback is cancelled', many: 'Too many codes', pending: 'Waiting to be sent', lost: 'Nothing is lost' },
+  de: { error: 'Fehler: ', again: 'Ein neuer Code', booked: 'Ihr Rückruf ist vorgemerkt', cancelled: 'Dieser Rückruf ist abgesagt', many: 'Zu viele Codes', pending: 'Noch nicht gesendet', lost: 'Nichts geht verloren' },
 }
 const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
@@ -288,7 +289,7 @@ const browser = await chromium.launch({
 try {
   const walks = []
   let n = 10
-  for (const [lang, width] of [['fr', 320], ['en', 1280], ['fr', 1280], ['en', 320]]) {
+  for (const [lang, width] of [['fr', 320], ['en', 1280], ['fr', 1280], ['en', 320], ['de', 320]]) { // German has the longest words
     walks.push([lang, width, true, `+336399801${n++}`])
     if (walks.length < 4) walks.push([lang, width, false, `+336399801${n++}`])
   }
