@@ -28,7 +28,20 @@ func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, er
 	}
 	w := v.def.Closed
 	w.Prompt = first
+	if v.def.Menus[w.Menu] != nil && !v.SelfCare && !v.relayed() {
+		if _, err := c.SayUnlessKey(ctx, j.prompts(ctx, v, w.Prompt, w.Hours)...); err != nil {
+			return "", err
+		}
+		v.SelfCare, v.Menu, v.Tries = true, w.Menu, 0
+		return StepMenu, nil
+	}
 	return j.instead(ctx, c, v, w, callback.FromClosed, call.End{Outcome: call.Closed, Reason: reason})
+}
+
+// shut says that the caller is in the menu of the hours at which nobody answers, and that it is so still.
+func (j *Journey) shut(c call.Call, v *Visit) bool {
+	number, _ := v.def.NumberFor(c.Info().To)
+	return v.SelfCare && !v.def.OpeningFor(number, time.Now()).Open
 }
 
 // saturated says that nobody can take the call now, and what else can be done.

@@ -144,3 +144,79 @@ func TestAFullQueueOffersACallback(t *testing.T) {
 		c.ends(call.CalledBack, call.ReasonPlace)
 	})
 }
+
+// Outside the hours an information serves all the same: who calls from overseas does not wait for the
+// mainland to wake up.
+func TestAClosedLineHasAMenuOfItsOwn(t *testing.T) {
+	closed := []string{"fr/ferme", "fr/ferme-horaires"}
+	at := func(t *testing.T, story func(s *stage)) {
+		play(t, func(s *stage) {
+			b := s.desk()
+			b.place = false
+			s.selfCare()
+			time.Sleep(8 * time.Hour)
+			story(s)
+		})
+	}
+	t.Run("which informs", func(t *testing.T) {
+		at(t, func(s *stage) {
+			c := s.dial(general)
+			time.Sleep(5 * time.Second)
+			c.types("3")
+			time.Sleep(4 * time.Second)
+			c.hears(hear(closed, "fr/menu-principal/", "fr/info-horaires", "fr/info.while-closed")...)
+			c.hangsUp()
+			c.ends(call.SelfServed, call.ReasonHeardAll)
+			if len(s.facts.of(call.EventAgentAsked)) != 0 {
+				t.Error("the journal says that a person was asked for")
+			}
+		})
+	})
+	t.Run("and leads back to when we answer, and to a callback", func(t *testing.T) {
+		at(t, func(s *stage) {
+			c := s.dial(general)
+			time.Sleep(5 * time.Second)
+			c.types("0")
+			time.Sleep(8 * time.Second)
+			c.hears(hear(closed, "fr/menu-principal/", closed, "fr/autres-moyens", "fr/callback.hint")...)
+			c.ends(call.Closed, call.ReasonClosedHours)
+		})
+	})
+	t.Run("also for who chooses nothing", func(t *testing.T) {
+		at(t, func(s *stage) {
+			c := s.dial(general)
+			c.ends(call.Closed, call.ReasonClosedHours)
+			if got := c.names(); slices.Contains(got, "fr/menu.to-person") || !slices.Contains(got, "fr/autres-moyens") {
+				t.Errorf("heard %q", got)
+			}
+		})
+	})
+	t.Run("and who hangs up in it found a closed line", func(t *testing.T) {
+		at(t, func(s *stage) {
+			c := s.dial(general)
+			time.Sleep(5 * time.Second)
+			c.hangsUp()
+			c.ends(call.Closed, call.ReasonCallerHungUp)
+		})
+	})
+	t.Run("until the line opens", func(t *testing.T) {
+		play(t, func(s *stage) {
+			s.selfCare()
+			time.Sleep(22*time.Hour + 59*time.Minute + 50*time.Second) // ten seconds before nine on Tuesday
+			c := s.dial(general)
+			time.Sleep(12 * time.Second)
+			c.types("0")
+			time.Sleep(2 * time.Second)
+			if s.queue("accueil").Waiting != 1 {
+				t.Errorf("heard %q", c.names())
+			}
+		})
+	})
+}
+
+// selfCare gives the closed line a menu.
+func (s *stage) selfCare() {
+	def := *s.def.Load()
+	def.Closed.Menu = "principal"
+	s.def.Store(&def)
+}

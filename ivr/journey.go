@@ -112,6 +112,8 @@ type Visit struct {
 
 	// Unoffered counts the announcements since a callback was last spoken of.
 	Unoffered int `json:"unoffered,omitempty"`
+	// SelfCare: the line was closed, and they were led to the menu of that time.
+	SelfCare bool `json:"self_care,omitempty"`
 	// Closing says that the wait is likely to outlast the opening hours.
 	Closing bool `json:"closing,omitempty"`
 	// Asking is of who asks to be called back; nil when nobody does.
@@ -249,6 +251,9 @@ func (j *Journey) Ended(v *Visit, step string, err error) call.End {
 	}
 	if v.InfoHeard && !v.AgentAsked {
 		return call.End{Outcome: call.SelfServed, Reason: call.ReasonHeardAll}
+	}
+	if v.SelfCare {
+		return call.End{Outcome: call.Closed, Reason: reason}
 	}
 	return call.End{Outcome: call.LeftIVR, Reason: reason}
 }

@@ -56,10 +56,7 @@ func (j *Journey) menu(ctx context.Context, c call.Call, v *Visit) (string, erro
 		}
 		j.note(c, call.EventMenu, "menu", m.ID, "choice", "", "why", why)
 	}
-	if err := c.Say(ctx, j.prompts(ctx, v, "menu.to-person")...); err != nil {
-		return "", err
-	}
-	return j.toQueue(c, v, m.Queue)
+	return j.toPerson(ctx, c, v, m.Queue)
 }
 
 // info says an information to its end, then offers a person: self-care never stands
@@ -89,7 +86,11 @@ func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, erro
 	for try := 0; try <= patience; try++ {
 		link, offered := j.offerLink(ctx, c, v, info.Link)
 		without, away := j.offerOffline(ctx, v, info)
-		question := slices.Concat(first, link, without, j.prompts(ctx, v, "info.offer-person"))
+		offer := "info.offer-person"
+		if j.shut(c, v) {
+			offer = "info.while-closed"
+		}
+		question := slices.Concat(first, link, without, j.prompts(ctx, v, offer))
 		key, err := c.Read(ctx, pause+pause, question...)
 		switch {
 		case errors.Is(err, call.ErrNoInput):
@@ -111,14 +112,25 @@ func (j *Journey) info(ctx context.Context, c call.Call, v *Visit) (string, erro
 			first = j.prompts(ctx, v, "menu.wrong")
 		}
 	}
-	if err := c.Say(ctx, j.prompts(ctx, v, "menu.to-person")...); err != nil {
-		return "", err
-	}
-	return j.toQueue(c, v, info.Queue)
+	return j.toPerson(ctx, c, v, info.Queue)
 }
 
-// toQueue notes that a person was asked for, and where.
+// toPerson fetches a person for who cannot choose.
+func (j *Journey) toPerson(ctx context.Context, c call.Call, v *Visit, queue string) (string, error) {
+	if !j.shut(c, v) {
+		if err := c.Say(ctx, j.prompts(ctx, v, "menu.to-person")...); err != nil {
+			return "", err
+		}
+	}
+	return j.toQueue(c, v, queue)
+}
+
+// toQueue notes that a person was asked for, and where. While nobody answers, that is to be told
+// when somebody does, and to be called back.
 func (j *Journey) toQueue(c call.Call, v *Visit, queue string) (string, error) {
+	if j.shut(c, v) {
+		return StepClosed, nil
+	}
 	queue = v.queueFor(queue)
 	v.Queue, v.AgentAsked = queue, true
 	j.note(c, call.EventAgentAsked, "queue", queue)

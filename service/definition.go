@@ -254,6 +254,8 @@ type Journey struct {
 	Prompt, Hours, OtherMeans string
 	// Callback says how to be called back, as row 2 of the guide asks.
 	Callback string
+	// Menu, of Closed alone, is heard after Hours: the informations that serve at any hour.
+	Menu string
 }
 
 // Prompts lists the prompts that are set, in the order they are said.

@@ -201,6 +201,10 @@ func (l *linter) tooDeep(most int) (deep []deepMenu) {
 	path := map[string][]string{}
 	next := []string{l.d.Entry.Menu}
 	path[l.d.Entry.Menu] = next
+	if menu := l.d.Closed.Menu; menu != "" && path[menu] == nil {
+		next = append(next, menu)
+		path[menu] = []string{menu}
+	}
 	for len(next) > 0 {
 		id := next[0]
 		next = next[1:]

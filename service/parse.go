@@ -215,6 +215,9 @@ func (r *reader) journey(o *object, key string, needed bool) Journey {
 		Prompt: jo.ref("prompt", "prompt"), Hours: jo.ref("hours", "prompt"),
 		OtherMeans: jo.ref("other_means", "prompt"), Callback: jo.ref("callback", "prompt"),
 	}
+	if key == "closed" {
+		j.Menu = jo.ref("menu", "menu")
+	}
 	jo.close()
 	return j
 }
