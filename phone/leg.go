@@ -199,14 +199,11 @@ func (g *leg) made() {
 	g.placed = true
 }
 
-// lost is told that Asterisk has no such channel.
-func (g *leg) lost() {
+// isMade says whether it has; it is asked before Asterisk is (see dialling.isMade).
+func (g *leg) isMade() bool {
 	g.mu.Lock()
-	placed := g.placed
-	g.mu.Unlock()
-	if placed {
-		g.end(g.id(), causeUnknown)
-	}
+	defer g.mu.Unlock()
+	return g.placed
 }
 
 // forget takes the leg off the line's list.

@@ -184,9 +184,12 @@ func (l *line) resync() {
 		}
 	}
 	for _, g := range legs {
+		made := g.isMade()
 		switch ch, err := l.x.ari.Channel(ctx, g.id()); {
 		case errors.Is(err, ari.ErrNotFound):
-			g.lost()
+			if made {
+				g.end(g.id(), causeUnknown)
+			}
 		case err == nil && ch.State == "Up":
 			g.answer()
 		}

@@ -108,14 +108,12 @@ func (d *dialling) made() {
 	d.placed = true
 }
 
-// lost is told that Asterisk has no such channel.
-func (d *dialling) lost() {
+// isMade says whether it has. Who asks Asterisk for the channel asks this before: the answer that
+// there is none says nothing of a channel that was made meanwhile.
+func (d *dialling) isMade() bool {
 	d.mu.Lock()
-	placed := d.placed
-	d.mu.Unlock()
-	if placed {
-		d.end(causeUnknown)
-	}
+	defer d.mu.Unlock()
+	return d.placed
 }
 
 func (d *dialling) answer() {
@@ -280,9 +278,12 @@ func (l *line) resyncDial(ctx context.Context) {
 	if !l.dialling.rings() {
 		return
 	}
+	made := l.dialling.isMade()
 	switch ch, err := l.x.ari.Channel(ctx, l.id); {
 	case errors.Is(err, ari.ErrNotFound):
-		l.dialling.lost()
+		if made {
+			l.dialling.end(causeUnknown)
+		}
 	case err == nil && ch.State == "Up":
 		l.dialling.answer()
 	}
