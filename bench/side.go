@@ -96,7 +96,7 @@ func start(ctx context.Context, name string, o options) (_ *side, err error) {
 
 // configure writes the deployment: both sides have the same but for ports.
 func (s *side) configure(ctx context.Context, o options) error {
-	var ports [5]int
+	var ports [6]int
 	for i := range ports {
 		p, err := port.Take()
 		if err != nil {
@@ -104,11 +104,11 @@ func (s *side) configure(ctx context.Context, o options) error {
 		}
 		ports[i] = p
 	}
-	sip, ari, web, public := ports[0], ports[1], ports[2], ports[3]
+	sip, ari, web, public, admin := ports[0], ports[1], ports[2], ports[3], ports[5]
 	s.sip, s.web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	var b strings.Builder
 	fmt.Fprintf(&b, "service: service.yaml\nsounds: %s\n", o.sounds())
-	fmt.Fprintf(&b, "sip: {bind: 127.0.0.1, port: %d, rtp_from: 20000, rtp_to: 31999}\nari: {bind: 127.0.0.1, port: %d}\nweb: {listen: %s, public: {listen: 127.0.0.1:%d}}\n", sip, ari, s.web, public)
+	fmt.Fprintf(&b, "sip: {bind: 127.0.0.1, port: %d, rtp_from: 20000, rtp_to: 31999}\nari: {bind: 127.0.0.1, port: %d}\nweb: {listen: %s, public: {listen: 127.0.0.1:%d}, admin: {listen: 127.0.0.1:%d}}\n", sip, ari, s.web, public, admin)
 	server, file := "", "assets/service.yaml"
 	if s.name == callbacks {
 		s.operator, file = ports[4], "assets/callbacks.yaml"

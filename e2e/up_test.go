@@ -96,6 +96,7 @@ func TestUpSaysWhichPortIsTakenAndHowToMendIt(t *testing.T) {
 		{"tcp", fmt.Sprintf("127.0.0.1:%d", r.ARI), "ari.port"},
 		{"tcp", r.Web, "web.listen"},
 		{"tcp", r.Public, "web.public.listen"},
+		{"tcp", r.Admin, "web.admin.listen"},
 	} {
 		t.Run(c.network+" "+c.key, func(t *testing.T) {
 			if c.network == "udp" {

@@ -20,6 +20,9 @@ const (
 	messageLang = call.Lang("fr")
 )
 
+// ErrNoMessage is of an id that no message has.
+var ErrNoMessage = errors.New("there is no such message")
+
 // Message is an incident message: what callers hear now, for as long as it runs.
 type Message struct {
 	ID   int64

@@ -15,7 +15,7 @@ import (
 
 var (
 	// ErrNoMessage is returned for an id that no message has.
-	ErrNoMessage = errors.New("there is no such message")
+	ErrNoMessage = ivr.ErrNoMessage
 	// ErrRequestReused is returned when a request's key was used before for another message.
 	ErrRequestReused = errors.New("the key of the request was used for another message")
 )

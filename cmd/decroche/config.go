@@ -55,6 +55,14 @@ type config struct {
 			// Proxies are those whose X-Forwarded-For is believed: addresses or networks.
 			Proxies []string `yaml:"proxies"`
 		} `yaml:"public"`
+		// Admin is the administration site; URL is how people reach it. With a certificate and its key
+		// it serves TLS by itself.
+		Admin struct {
+			Listen      string `yaml:"listen"`
+			URL         string `yaml:"url"`
+			Certificate string `yaml:"certificate"`
+			Key         string `yaml:"key"`
+		} `yaml:"admin"`
 	} `yaml:"web"`
 	SMS sms.Config `yaml:"sms"`
 	// CallsOut names the trunk that calls go out by; default: the first that has a server.
@@ -100,7 +108,7 @@ func defaults() config {
 	c.Data = "/var/lib/decroche"
 	c.SIP.Bind, c.SIP.Port, c.SIP.RTPFrom, c.SIP.RTPTo = "127.0.0.1", 5060, 20000, 20999
 	c.ARI.Bind, c.ARI.Port = "127.0.0.1", 8088
-	c.Web.Listen, c.Web.Public.Listen = "127.0.0.1:8080", "127.0.0.1:8081"
+	c.Web.Listen, c.Web.Public.Listen, c.Web.Admin.Listen = "127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082"
 	c.HoldLimit = 180
 	return c
 }
@@ -138,6 +146,7 @@ func (e *env) load() (*config, error) {
 	} {
 		*file = below(base, *file)
 	}
+	c.Web.Admin.Certificate, c.Web.Admin.Key = below(base, c.Web.Admin.Certificate), below(base, c.Web.Admin.Key)
 	if c.SMS.CallbackURL == "" && c.Web.Public.URL != "" {
 		c.SMS.CallbackURL = c.publicURL()
 	}
@@ -182,13 +191,21 @@ func (c *config) validate() error {
 			say("%s: %d is not a port (1-65535)", name, port)
 		}
 	}
-	for key, address := range map[string]string{"web.listen": c.Web.Listen, "web.public.listen": c.Web.Public.Listen} {
+	for key, address := range map[string]string{"web.listen": c.Web.Listen, "web.public.listen": c.Web.Public.Listen, "web.admin.listen": c.Web.Admin.Listen} {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			say("%s: %q: write an address and a port, such as 127.0.0.1:8080", key, address)
 		}
 	}
 	if u, err := url.Parse(c.publicURL()); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		say("web.public.url: %q: write how citizens reach the pages, such as https://rappel.example.fr", c.Web.Public.URL)
+	}
+	if a := c.Web.Admin; a.URL != "" {
+		if u, err := url.Parse(a.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.HasSuffix(a.URL, "/") {
+			say("web.admin.url: %q: write how people reach the administration site, such as https://admin.example.fr", a.URL)
+		}
+	}
+	if a := c.Web.Admin; (a.Certificate == "") != (a.Key == "") {
+		say("web.admin: certificate and key go together: name both files, or neither behind a proxy that has them")
 	}
 	if _, err := c.proxies(); err != nil {
 		say("web.public.proxies: %w", err)

@@ -38,6 +38,7 @@ type cli struct {
 	SMS           smsCmd           `cmd:"" name:"sms" help:"Show the text messages sent and received."`
 	Links         linksCmd         `cmd:"" help:"Show and switch the links sent by SMS."`
 
+	User    userCmd    `cmd:"" help:"Accounts of the administration site."`
 	Access  accessCmd  `cmd:"" help:"Prove that deaf and hard-of-hearing callers had the hours of everybody."`
 	Privacy privacyCmd `cmd:"" help:"Erase a person, export what is held of one, and see what was done."`
 	Journal journalCmd `cmd:"" help:"Print the facts of the journal."`

@@ -87,6 +87,7 @@ type server struct {
 	desk    desk
 	states  *stateKeeper
 	http    *http.Server
+	site    *http.Server
 	reloads sync.Mutex
 	// began is when this controller was started; signed is the last that was heard of the one before.
 	began  time.Time
@@ -185,6 +186,7 @@ func (s *server) assemble(ctx context.Context) error {
 	if err := s.assembleDesk(ctx); err != nil {
 		return err
 	}
+	s.assembleSite()
 	token, err := c.secret("api-token")
 	if err != nil {
 		return err
@@ -222,6 +224,10 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	site, err := s.listen(s.c.Web.Admin.Listen, "web.admin.listen")
+	if err != nil {
+		return errors.Join(err, listener.Close(), public.Close())
+	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -229,8 +235,9 @@ func (s *server) run(ctx context.Context, ready func()) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.x.Run(ctx) })
-	serveWeb(ctx, g, s.http, listener)
-	serveWeb(ctx, g, s.desk.public, public)
+	serveWeb(ctx, g, s.http, func() error { return s.http.Serve(listener) })
+	serveWeb(ctx, g, s.desk.public, func() error { return s.desk.public.Serve(public) })
+	serveWeb(ctx, g, s.site, func() error { return s.serveSite(site) })
 	g.Go(func() error { return s.desk.dialer.Run(ctx) })
 	g.Go(func() error { return s.desk.outbox.Run(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })
@@ -265,10 +272,10 @@ func (s *server) listen(address, key string) (net.Listener, error) {
 }
 
 // serveWeb serves until ctx ends.
-func serveWeb(ctx context.Context, g *errgroup.Group, srv *http.Server, l net.Listener) {
+func serveWeb(ctx context.Context, g *errgroup.Group, srv *http.Server, serve func() error) {
 	g.Go(func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve the web on %s: %w", l.Addr(), err)
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the web: %w", err)
 		}
 		return nil
 	})

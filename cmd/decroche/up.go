@@ -23,6 +23,9 @@ func (upCmd) Run(e *env) error {
 	if err := tcpFree("the public pages", c.Web.Public.Listen, "web.public.listen", c.file); err != nil {
 		return err
 	}
+	if err := tcpFree("the administration site", c.Web.Admin.Listen, "web.admin.listen", c.file); err != nil {
+		return err
+	}
 	asterisk, stop := context.WithCancel(context.WithoutCancel(e.ctx))
 	defer stop()
 	s, err := newServer(e, c)
@@ -37,7 +40,14 @@ func (upCmd) Run(e *env) error {
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error {
 		defer stop()
-		return s.run(ctx, func() { fmt.Fprintln(e.stdout, c.readyLine()) })
+		return s.run(ctx, func() {
+			fmt.Fprintln(e.stdout, c.readyLine())
+			if link, err := s.firstAdmin(ctx); err != nil {
+				s.log.Warn("the first account of the site could not be made", "err", err)
+			} else if link != "" {
+				fmt.Fprintf(e.stdout, "administration: choose the first password at %s (serves once, for 24 hours)\n", link)
+			}
+		})
 	})
 	g.Go(child.wait)
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

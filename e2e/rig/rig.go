@@ -61,6 +61,7 @@ type Rig struct {
 	Config   string
 	SIP, Web string // addresses
 	Public   string // of the pages for citizens
+	Admin    string // of the administration site
 	Operator int    // port of Trunk where our calls to citizens go
 	Relay    int    // port of Centre where our calls to the relay centre go
 	ARI      int    // Asterisk's port for it
@@ -161,9 +162,10 @@ func (r *Rig) write(o Options) {
 		o.Service = string(raw)
 	}
 	r.WriteService(o.Service)
-	sip, ari, web, public := port.Must(r.tb), port.Must(r.tb), port.Must(r.tb), port.Must(r.tb)
+	sip, ari, web, public, admin := port.Must(r.tb), port.Must(r.tb), port.Must(r.tb), port.Must(r.tb), port.Must(r.tb)
 	r.Public, r.Operator = fmt.Sprintf("127.0.0.1:%d", public), port.Must(r.tb)
 	r.ARI, r.Database, r.Sounds = ari, o.Database, filepath.Join(cacheDir(), "test-sounds")
+	r.Admin = fmt.Sprintf("127.0.0.1:%d", admin)
 	r.SIP, r.Web = fmt.Sprintf("127.0.0.1:%d", sip), fmt.Sprintf("127.0.0.1:%d", web)
 	database := ""
 	if o.Database != "" {
@@ -175,9 +177,9 @@ sounds: %s
 %s
 sip: {bind: 127.0.0.1, port: %d, rtp_from: 24000, rtp_to: 31999}
 ari: {bind: 127.0.0.1, port: %d}
-web: {listen: %s, public: {listen: %s}}
+web: {listen: %s, public: {listen: %s}, admin: {listen: %s}}
 %s
-`, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, r.Public, o.Config)
+`, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, r.Public, r.Admin, o.Config)
 	if !strings.Contains(o.Config, "trunks:") {
 		text += fmt.Sprintf("trunks:\n  - {name: operator, match: [%s], server: \"%s:%d\"}\n", Trunk, Trunk, r.Operator)
 		if o.Relay {

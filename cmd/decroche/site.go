@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"decroche/call"
+	"decroche/callback"
+	"decroche/ivr"
+	"decroche/metrics"
+	"decroche/people"
+	"decroche/speech"
+	"decroche/store"
+	"decroche/text"
+	"decroche/web/admin"
+)
+
+// assembleSite makes the administration site.
+func (s *server) assembleSite() {
+	site := &admin.Server{
+		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
+		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.Web.Admin.URL, Log: s.log,
+		Rehearse: func(ctx context.Context, lang call.Lang, words string) ([]byte, error) {
+			sound, err := s.lib.Text(ctx, "message", lang, words)
+			if err != nil {
+				return nil, err
+			}
+			return speech.Listen(sound)
+		},
+		Heard: new(hearing).of(s.db.Journal()), Today: s.boardDay, Alarms: s.alarmsNow,
+	}
+	s.site = s.httpServer(site.Handler())
+	s.site.WriteTimeout = 0 // the board is a stream, which sets its own
+	s.site.RegisterOnShutdown(site.Close)
+}
+
+// adminURL is how people reach the site.
+func (c *config) adminURL() string {
+	if c.Web.Admin.URL != "" {
+		return strings.TrimSuffix(c.Web.Admin.URL, "/")
+	}
+	host, port, err := net.SplitHostPort(c.Web.Admin.Listen)
+	if err != nil {
+		return ""
+	}
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	scheme := "http"
+	if c.Web.Admin.Certificate != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// hearing counts who heard messages, from the journal.
+type hearing struct {
+	mu    sync.Mutex
+	at    time.Time
+	since time.Time
+	heard map[int64]map[call.ID]time.Time
+	left  map[call.ID]time.Time
+}
+
+const (
+	// hearingFresh is how old a count may be, leftAfter how soon a hang-up follows what was heard.
+	hearingFresh = 5 * time.Second
+	leftAfter    = 10 * time.Second
+)
+
+// of counts those who heard a message, and those of them whose call ended soon after it.
+func (h *hearing) of(journal *store.Journal) func(ctx context.Context, m ivr.Message) (heard, left int, err error) {
+	return func(ctx context.Context, m ivr.Message) (heard, left int, err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if time.Since(h.at) > hearingFresh || m.Created.Before(h.since) {
+			if err := h.read(ctx, journal, m.Created); err != nil {
+				return 0, 0, err
+			}
+		}
+		for id, at := range h.heard[m.ID] {
+			heard++
+			if end, over := h.left[id]; over && end.Sub(at) < leftAfter {
+				left++
+			}
+		}
+		return heard, left, nil
+	}
+}
+
+func (h *hearing) read(ctx context.Context, journal *store.Journal, since time.Time) error {
+	if !h.since.IsZero() && h.since.Before(since) {
+		since = h.since // of another message of the same list
+	}
+	heard, left := map[int64]map[call.ID]time.Time{}, map[call.ID]time.Time{}
+	err := journal.Read(ctx, store.Filter{Kinds: []call.EventKind{call.EventMessage, call.EventEnded}, Since: since}, func(f store.Entry) error {
+		if f.Kind == call.EventEnded {
+			left[f.Call] = f.At
+			return nil
+		}
+		var told struct {
+			ID int64 `json:"id"`
+		}
+		if err := json.Unmarshal(f.Data, &told); err != nil {
+			return fmt.Errorf("fact %d of the journal: %w", f.ID, err)
+		}
+		if heard[told.ID] == nil {
+			heard[told.ID] = map[call.ID]time.Time{}
+		}
+		heard[told.ID][f.Call] = f.At
+		return nil
+	})
+	if err == nil {
+		h.heard, h.left, h.at, h.since = heard, left, time.Now(), since
+	}
+	return err
+}
+
+// boardDay are the figures of the live board, by queue.
+func (s *server) boardDay(ctx context.Context) (map[string]admin.Day, error) {
+	now := time.Now().In(s.def.Load().Location)
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+	hour := time.Date(now.Year(), now.Month(), now.Day(), now.Hour(), 0, 0, 0, now.Location())
+	end := now.Truncate(15 * time.Minute).Add(15 * time.Minute)
+	out := map[string]admin.Day{}
+	lines, err := s.figures.Lines(ctx, metrics.Query{From: midnight, To: end, By: metrics.ByQueue})
+	last, err2 := s.figures.Lines(ctx, metrics.Query{From: hour, To: end, By: metrics.ByQueue})
+	live, err3 := s.db.Promises().Promises(ctx, callback.Filter{States: []callback.State{callback.Pending, callback.InLine, callback.Calling}, Until: end})
+	if err := errors.Join(err, err2, err3); err != nil {
+		return nil, err
+	}
+	for _, l := range lines {
+		out[l.Value] = admin.Day{
+			Requested: l.Cell.N(metrics.Asked), Answered: l.Cell.N(metrics.AnsweredCalls), InTime: l.Cell.N(metrics.InTimeAnswers),
+			Offered: l.Cell.N(metrics.Offered), Abandoned: l.Cell.N(metrics.AbandonedQueue),
+		}
+	}
+	for _, l := range last {
+		d := out[l.Value]
+		d.HourRequested, d.HourAnswered = l.Cell.N(metrics.Asked), l.Cell.N(metrics.AnsweredCalls)
+		out[l.Value] = d
+	}
+	for _, p := range live {
+		d := out[p.Queue]
+		if d.CallbacksDue++; p.By.Before(now) {
+			d.CallbacksLate++
+		}
+		out[p.Queue] = d
+	}
+	return out, nil
+}
+
+// alarmsNow are what somebody on the floor should do something about.
+func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
+	add := func(id string, pairs ...any) {
+		id = "admin.alarm." + id
+		list = append(list, admin.Alarm{Title: text.Get(lang, id+".title", pairs...), Text: text.Get(lang, id, pairs...), Do: text.Get(lang, id+".do", pairs...)})
+	}
+	if err := s.ready(); err != nil {
+		add("ready")
+	}
+	def := s.def.Load()
+	for _, q := range s.floor.Queues() {
+		rules := def.Queues[q.ID]
+		if rules == nil {
+			continue
+		}
+		name := rules.Label[lang].Say
+		if name == "" {
+			name = q.ID
+		}
+		switch {
+		case q.Waiting > 0 && q.SignedIn == 0:
+			add("nobody", "queue", name, "n", q.Waiting)
+		case q.Waiting > 0 && q.LongestWait > 3*rules.InTime.Within:
+			add("long", "queue", name, "minutes", int(q.LongestWait/time.Minute))
+		}
+	}
+	for _, l := range s.desk.links.Status() {
+		if l.Down {
+			add("link", "url", l.URL)
+		}
+	}
+	return list
+}
+
+// firstAdmin makes the first account of the site while there is none, and gives the link by which its
+// password is chosen; "" when somebody can sign in already.
+func (s *server) firstAdmin(ctx context.Context) (string, error) {
+	all, err := s.db.People().Accounts(ctx)
+	if err != nil {
+		return "", err
+	}
+	office := &people.Office{Store: s.db.People()}
+	switch {
+	case len(all) == 0:
+		err = office.Add(ctx, "console", people.Account{Name: "admin", Full: "Administration", Roles: []people.Role{people.Admin}})
+		if err != nil {
+			return "", err
+		}
+	case len(all) != 1 || all[0].Name != "admin" || all[0].Password != "":
+		return "", nil
+	}
+	secret, err := office.Link(ctx, "console", "admin")
+	return s.c.adminURL() + "/mot-de-passe/" + secret, err
+}
+
+// serveSite serves over TLS where a certificate is given.
+func (s *server) serveSite(l net.Listener) error {
+	if a := s.c.Web.Admin; a.Certificate != "" {
+		return s.site.ServeTLS(l, a.Certificate, a.Key)
+	}
+	return s.site.Serve(l)
+}
+
+type userCmd struct {
+	Add  userAddCmd  `cmd:"" help:"Make an account of the administration site, and print the link to choose its password."`
+	Link userLinkCmd `cmd:"" help:"Print a new link to choose the password of an account."`
+	List userListCmd `cmd:"" default:"1" help:"List the accounts."`
+}
+
+type userAddCmd struct {
+	Name  string   `arg:"" help:"What they sign in with."`
+	Full  string   `help:"Their name; the sign-in name by default."`
+	Roles []string `name:"role" default:"admin" help:"agent, supervisor, editor, approver, manager, admin or auditor; again and again."`
+}
+
+// Run works beside a controller, or without one.
+func (cmd userAddCmd) Run(e *env) error {
+	a := people.Account{Name: cmd.Name, Full: cmd.Full}
+	if a.Full == "" {
+		a.Full = cmd.Name
+	}
+	for _, r := range cmd.Roles {
+		a.Roles = append(a.Roles, people.Role(r))
+	}
+	return e.atOffice(func(o *people.Office) error { return o.Add(e.ctx, "console", a) }, strings.ToLower(cmd.Name))
+}
+
+type userLinkCmd struct {
+	Name string `arg:"" help:"What they sign in with."`
+}
+
+// Run works beside a controller, or without one.
+func (cmd userLinkCmd) Run(e *env) error {
+	return e.atOffice(func(*people.Office) error { return nil }, strings.ToLower(cmd.Name))
+}
+
+// atOffice does something with accounts, and prints the link of one.
+func (e *env) atOffice(do func(*people.Office) error, name string) error {
+	b, err := e.openBooks()
+	if err != nil {
+		return err
+	}
+	defer b.db.Close()
+	office := &people.Office{Store: b.db.People()}
+	if err := do(office); err != nil {
+		return err
+	}
+	secret, err := office.Link(e.ctx, "console", name)
+	if err != nil {
+		return fmt.Errorf("account %s: %w", name, err)
+	}
+	fmt.Fprintf(e.stdout, "%s/mot-de-passe/%s\nThis link serves once, for 24 hours: %s chooses the password there.\n", b.c.adminURL(), secret, name)
+	return nil
+}
+
+type userListCmd struct{}
+
+// Run prints the accounts.
+func (userListCmd) Run(e *env) error {
+	b, err := e.openBooks()
+	if err != nil {
+		return err
+	}
+	defer b.db.Close()
+	all, err := b.db.People().Accounts(e.ctx)
+	for _, a := range all {
+		state := ""
+		switch {
+		case a.Closed:
+			state = " closed"
+		case a.Password == "":
+			state = " (no password chosen yet)"
+		}
+		fmt.Fprintf(e.stdout, "%s\t%s\t%s%s\n", a.Name, a.Full, a.RoleNames(), state)
+	}
+	return err
+}

@@ -1,0 +1,251 @@
+// Package admin is the administration site: incident messages, the live board, accounts and the log.
+//
+//	admin.go     the server, what every answer says, sessions, who may see what
+//	page.go      what every page has
+//	sign.go      signing in, choosing a password
+//	messages.go  incident messages: written, listened to, let out, stopped
+//	floor.go     the live board, pushed to browsers
+//	people.go    accounts and the log
+//
+// Pages work without their script, which adds what is live. Every text is in the catalogue, in
+// French and English ("admin.…").
+package admin
+
+import (
+	"context"
+	"embed"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/people"
+	"decroche/routing"
+	"decroche/service"
+)
+
+// Messages keeps incident messages.
+type Messages interface {
+	Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error)
+	Messages(ctx context.Context, endAfter time.Time) ([]ivr.Message, error)
+	Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
+}
+
+// Server is the site.
+type Server struct {
+	People   *people.Office
+	Accounts people.Store
+	Sessions scs.CtxStore
+	Service  func() *service.Definition
+	Floor    *routing.Floor
+	Messages Messages
+	// Rehearse makes a text's sound as callers hear it, and gives it as a WAV file of telephone quality.
+	Rehearse func(ctx context.Context, lang call.Lang, text string) ([]byte, error)
+	// Changed is called after a message was let out or stopped.
+	Changed func(ctx context.Context) error
+	// Heard tells how many callers heard a message, and how many of them hung up within ten seconds of it.
+	Heard func(ctx context.Context, m ivr.Message) (heard, left int, err error)
+	// Today is the day's figures of the live board, by queue; "" is the whole service.
+	Today func(ctx context.Context) (map[string]Day, error)
+	// Alarms are those of now, in words.
+	Alarms func(lang call.Lang) []Alarm
+	// URL is how people reach the site, "https://admin.example.fr"; "" when only this machine does.
+	URL string
+	Log *slog.Logger
+
+	sessions *scs.SessionManager
+	boards   boards
+}
+
+// Day is what the live board says of the day, and of the hour: counts of calls.
+type Day struct {
+	Requested, Answered, InTime, Offered, Abandoned          int64
+	HourRequested, HourAnswered, CallbacksDue, CallbacksLate int64
+}
+
+// Alarm is something that needs somebody: what it is, and what to do.
+type Alarm struct{ Title, Text, Do string }
+
+const (
+	sessionLife = 12 * time.Hour
+	// idleLife is how long a session lasts without a request; it is looked at, and kept, every so often.
+	idleLife  = 2 * time.Hour
+	seenEvery = 5 * time.Minute
+	maxBody   = 64 << 10
+)
+
+func init() { gob.Register(time.Time{}) }
+
+// Handler is the whole site.
+func (s *Server) Handler() http.Handler {
+	s.sessions = scs.New()
+	s.sessions.Store = s.Sessions
+	s.sessions.HashTokenInStore = true
+	s.sessions.Lifetime = sessionLife
+	s.sessions.Cookie.Name = "decroche"
+	s.sessions.Cookie.HttpOnly = true
+	s.sessions.Cookie.SameSite = http.SameSiteStrictMode
+	s.sessions.Cookie.Secure = strings.HasPrefix(s.URL, "https://")
+	s.sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
+		s.visit(w, r).fail("keep a session", err)
+	}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+cssPath, static(css, "text/css; charset=utf-8"))
+	mux.HandleFunc("GET "+scriptPath, static(script, "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /icon.svg", static(icon, "image/svg+xml"))
+	mux.HandleFunc("GET /connexion", s.open((*visit).showSignIn))
+	mux.HandleFunc("POST /connexion", s.open((*visit).signIn))
+	mux.HandleFunc("GET /mot-de-passe/{secret}", s.open((*visit).showChoose))
+	mux.HandleFunc("POST /mot-de-passe/{secret}", s.open((*visit).choose))
+	mux.HandleFunc("POST /langue", s.open((*visit).setLanguage))
+	mux.HandleFunc("POST /deconnexion", s.open((*visit).signOut))
+	mux.HandleFunc("GET /{$}", s.with("", (*visit).home))
+	mux.HandleFunc("GET /direct", s.with(people.SeeFloor, (*visit).showFloor))
+	mux.HandleFunc("GET /direct/flux", s.with(people.SeeFloor, (*visit).streamFloor))
+	mux.HandleFunc("GET /messages", s.with(people.SeeMessages, (*visit).showMessages))
+	mux.HandleFunc("GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite))
+	mux.HandleFunc("POST /messages/nouveau", s.with(people.Publish, (*visit).write))
+	mux.HandleFunc("GET /messages/ecoute", s.with(people.SeeMessages, (*visit).listen))
+	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
+	mux.HandleFunc("GET /comptes", s.with(people.SeePeople, (*visit).showPeople))
+	mux.HandleFunc("POST /comptes", s.with(people.GivePeople, (*visit).addAccount))
+	mux.HandleFunc("GET /comptes/{name}", s.with(people.SeePeople, (*visit).showAccount))
+	mux.HandleFunc("POST /comptes/{name}", s.with(people.GivePeople, (*visit).changeAccount))
+	mux.HandleFunc("POST /comptes/{name}/lien", s.with(people.GivePeople, (*visit).newLink))
+	mux.HandleFunc("POST /comptes/{name}/deconnecter", s.with(people.GivePeople, (*visit).endSessions))
+	mux.HandleFunc("GET /journal", s.with(people.SeeLog, (*visit).showLog))
+	mux.HandleFunc("/", s.open(func(v *visit) { v.stop(http.StatusNotFound, "missing") }))
+	return s.secure(s.sameOrigin(http.MaxBytesHandler(mux, maxBody)))
+}
+
+// open serves whoever comes.
+func (s *Server) open(handle func(*visit)) http.HandlerFunc {
+	return s.sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handle(s.visit(w, r))
+	})).ServeHTTP
+}
+
+// with serves who is signed in and has a right; "" is no right in particular.
+func (s *Server) with(right people.Right, handle func(*visit)) http.HandlerFunc {
+	return s.open(func(v *visit) {
+		switch known, err := v.known(); {
+		case err != nil:
+			v.fail("read who is signed in", err)
+		case !known && v.r.Method == http.MethodGet:
+			v.see("/connexion", url.Values{"vers": {v.r.URL.RequestURI()}})
+		case !known:
+			v.stop(http.StatusUnauthorized, "over")
+		case right != "" && !v.Me.May(right):
+			v.stop(http.StatusForbidden, "forbidden")
+		default:
+			handle(v)
+		}
+	})
+}
+
+// known reads who is signed in.
+func (v *visit) known() (bool, error) {
+	ctx := v.r.Context()
+	name, began, seen := v.s.sessions.GetString(ctx, "name"), v.s.sessions.GetTime(ctx, "began"), v.s.sessions.GetTime(ctx, "seen")
+	if name == "" {
+		return false, nil
+	}
+	if v.now.Sub(seen) > idleLife {
+		return false, v.s.sessions.Destroy(ctx)
+	}
+	me, err := v.s.People.Current(ctx, name, began)
+	if errors.Is(err, people.ErrNone) {
+		return false, v.s.sessions.Destroy(ctx)
+	}
+	if err != nil {
+		return false, err
+	}
+	if v.now.Sub(seen) > seenEvery {
+		v.s.sessions.Put(ctx, "seen", v.now)
+	}
+	v.Me, v.SignedIn = me, true
+	return true, nil
+}
+
+// sameOrigin refuses forms of other sites.
+func (s *Server) sameOrigin(next http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
+		_ = guard.AddTrustedOrigin(u.Scheme + "://" + u.Host) // a proxy may give us another Host
+	}
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := s.visit(w, r)
+		v.stop(http.StatusForbidden, "foreign")
+	}))
+	return guard.Handler(next)
+}
+
+// policy allows nothing but our own style, script, pictures and sounds.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// secure sets what every answer says.
+func (s *Server) secure(next http.Handler) http.Handler {
+	https := strings.HasPrefix(s.URL, "https://")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("X-Robots-Tag", "noindex, nofollow")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		h.Set("Cache-Control", "no-store")
+		if https {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// address is the visitor's, without the port.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+//go:embed templates/*.html admin.css admin.js icon.svg
+var files embed.FS
+
+var css, script, icon = mustRead("admin.css"), mustRead("admin.js"), mustRead("icon.svg")
+
+// The addresses change with the files, which may be cached for ever.
+var (
+	cssPath    = fmt.Sprintf("/admin.%s.css", digest(css))
+	scriptPath = fmt.Sprintf("/admin.%s.js", digest(script))
+)
+
+func static(content []byte, kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		_, _ = w.Write(content)
+	}
+}
+
+func mustRead(name string) []byte {
+	b, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return b
+}

@@ -1,0 +1,50 @@
+// What is live on a page: the board follows its stream, and says when it cannot.
+'use strict'
+
+const board = document.querySelector('#board')
+if (board) {
+  const lost = document.querySelector('#lost')
+  let heard = Date.now()
+  let source
+
+  const follow = () => {
+    source = new EventSource(board.dataset.stream)
+    source.onmessage = e => {
+      heard = Date.now()
+      lost.hidden = true
+      const focused = document.activeElement?.closest?.('.scroll')
+      const label = focused?.getAttribute('aria-labelledby')
+      const left = focused?.scrollLeft
+      board.innerHTML = e.data // our own server's page, escaped there
+      if (label) { // whoever reads a table by the keyboard stays in it
+        const same = board.querySelector(`.scroll[aria-labelledby="${label}"]`)
+        same?.focus({ preventScroll: true })
+        if (same) same.scrollLeft = left
+      }
+    }
+    source.addEventListener('alive', () => { heard = Date.now(); lost.hidden = true })
+    source.onerror = () => {
+      lost.hidden = false
+      if (source.readyState === EventSource.CLOSED) setTimeout(again, 3000)
+    }
+  }
+  // A stream that was refused is not tried again by the browser: the session may be over.
+  const again = async () => {
+    try {
+      const page = await fetch('/direct', { redirect: 'manual', cache: 'no-store' })
+      if (page.type === 'opaqueredirect' || page.status === 401 || page.status === 403) return location.reload()
+      if (page.ok) return follow()
+    } catch { /* the server is away */ }
+    setTimeout(again, 3000)
+  }
+  // A connection that is dead without telling is found out by its silence.
+  setInterval(() => {
+    if (Date.now() - heard > 25000) {
+      heard = Date.now()
+      lost.hidden = false
+      source.close()
+      again()
+    }
+  }, 5000)
+  follow()
+}

@@ -1,0 +1,490 @@
+package admin_test
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/people"
+	"decroche/routing"
+	"decroche/service"
+	"decroche/store"
+	"decroche/store/storetest"
+	"decroche/web/admin"
+)
+
+const password = "une phrase que je retiens"
+
+// site is the administration site on a real store, with a floor and a voice of the tests.
+type site struct {
+	*testing.T
+	srv   *admin.Server
+	db    *store.DB
+	floor *routing.Floor
+	web   *httptest.Server
+	said  []string
+	day   map[string]admin.Day
+}
+
+func open(t *testing.T) *site {
+	t.Helper()
+	def, err := service.ParseFile("../../demo/prefecture.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{T: t, db: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "decroche.db")), floor: routing.NewFloor(routing.Options{})}
+	t.Cleanup(s.floor.Close)
+	s.floor.SetQueues(def.Queues)
+	s.floor.SetRoster([]routing.Agent{{ID: "2001", Name: "Camille Martin", Team: "Accueil", Skills: map[string]int{"accueil": 3}}})
+	s.srv = &admin.Server{
+		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(), Service: func() *service.Definition { return def },
+		Floor: s.floor, Messages: s.db, Changed: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Rehearse: func(_ context.Context, lang call.Lang, text string) ([]byte, error) {
+			s.said = append(s.said, string(lang)+" "+text)
+			if strings.Contains(text, "indicible") {
+				return nil, fmt.Errorf("it cannot be said")
+			}
+			return []byte("RIFF of " + text), nil
+		},
+		Heard: func(context.Context, ivr.Message) (int, int, error) { return 12, 3, nil },
+		Today: func(context.Context) (map[string]admin.Day, error) { return s.day, nil },
+		Alarms: func(call.Lang) []admin.Alarm {
+			return []admin.Alarm{{Title: "Un site est en panne", Text: "Il ne répond pas.", Do: "Prévenez."}}
+		},
+	}
+	s.web = httptest.NewServer(s.srv.Handler())
+	t.Cleanup(s.web.Close)
+	t.Cleanup(s.srv.Close)
+	return s
+}
+
+// account makes one with a password, and gives it a browser that is signed in.
+func (s *site) account(name string, roles ...people.Role) *visitor {
+	s.Helper()
+	s.must(s.srv.People.Add(s.Context(), "console", people.Account{Name: name, Full: "Camille " + name, Roles: roles}))
+	secret, err := s.srv.People.Link(s.Context(), "console", name)
+	s.must(err)
+	v := s.visitor()
+	v.get("/mot-de-passe/"+secret).wants(200, "Choisir un mot de passe", name)
+	v.submit("password", password, "again", password)
+	return v
+}
+
+func (s *site) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// visitor is a browser without scripts.
+type visitor struct {
+	s      *site
+	client *http.Client
+	header http.Header
+	status int
+	at     string
+	body   string
+	answer http.Header
+}
+
+func (s *site) visitor() *visitor {
+	jar, _ := cookiejar.New(nil)
+	return &visitor{s: s, client: &http.Client{Jar: jar, Timeout: 20 * time.Second}, header: http.Header{"Accept-Language": {"fr"}}}
+}
+
+func (v *visitor) do(method, path string, form url.Values) *visitor {
+	v.s.Helper()
+	req, err := http.NewRequestWithContext(v.s.Context(), method, v.s.web.URL+path, strings.NewReader(form.Encode()))
+	v.s.must(err)
+	req.Header = v.header.Clone()
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := v.client.Do(req)
+	v.s.must(err)
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	v.s.must(err)
+	v.status, v.at, v.body, v.answer = res.StatusCode, res.Request.URL.RequestURI(), html.UnescapeString(string(raw)), res.Header
+	return v
+}
+
+func (v *visitor) get(path string) *visitor { return v.do(http.MethodGet, path, nil) }
+
+var forms = regexp.MustCompile(`(?s)<form method="post" action="([^"]*)".*?</form>`)
+
+// form gives the form that goes to an address which has this in it, as it is filled in.
+func (v *visitor) form(to string) (action string, values url.Values) {
+	v.s.Helper()
+	for _, f := range forms.FindAllStringSubmatch(v.body, -1) {
+		if !strings.Contains(f[1], to) || f[1] == "/langue" || f[1] == "/deconnexion" {
+			continue
+		}
+		values := url.Values{}
+		for _, in := range regexp.MustCompile(`<input[^>]*>`).FindAllString(f[0], -1) {
+			get := func(attr string) string {
+				if m := regexp.MustCompile(` ` + attr + `="([^"]*)"`).FindStringSubmatch(in); m != nil {
+					return m[1]
+				}
+				return ""
+			}
+			if kind := get("type"); (kind == "radio" || kind == "checkbox") && !strings.Contains(in, " checked") {
+				continue
+			}
+			values.Add(get("name"), get("value"))
+		}
+		for _, m := range regexp.MustCompile(`(?s)<textarea[^>]* name="([^"]*)"[^>]*>(.*?)</textarea>`).FindAllStringSubmatch(f[0], -1) {
+			values.Set(m[1], m[2])
+		}
+		return f[1], values
+	}
+	v.s.Fatalf("%s has no form to %q:\n%s", v.at, to, v.body)
+	return "", nil
+}
+
+// submit fills in the first form of the page, and sends it.
+func (v *visitor) submit(pairs ...string) *visitor { return v.submitTo("", pairs...) }
+
+func (v *visitor) submitTo(to string, pairs ...string) *visitor {
+	v.s.Helper()
+	action, values := v.form(to)
+	for i := 0; i < len(pairs); i += 2 {
+		values.Set(pairs[i], pairs[i+1])
+	}
+	return v.do(http.MethodPost, action, values)
+}
+
+func (v *visitor) wants(status int, parts ...string) *visitor {
+	v.s.Helper()
+	if v.status != status {
+		v.s.Errorf("%s: status %d, want %d\n%s", v.at, v.status, status, v.body)
+	}
+	for _, p := range parts {
+		if !strings.Contains(v.body, p) {
+			v.s.Errorf("%s does not say %q:\n%s", v.at, p, v.body)
+		}
+	}
+	return v
+}
+
+func (v *visitor) lacks(parts ...string) *visitor {
+	v.s.Helper()
+	for _, p := range parts {
+		if strings.Contains(v.body, p) {
+			v.s.Errorf("%s says %q:\n%s", v.at, p, v.body)
+		}
+	}
+	return v
+}
+
+func TestTheFirstAdminChoosesAPasswordAndIsIn(t *testing.T) {
+	s := open(t)
+	s.must(s.srv.People.Add(s.Context(), "console", people.Account{Name: "camille", Full: "Camille Martin", Roles: []people.Role{people.Admin}}))
+	secret, err := s.srv.People.Link(s.Context(), "console", "camille")
+	s.must(err)
+	v := s.visitor()
+	if v.get("/comptes").wants(200, "Se connecter"); !strings.HasPrefix(v.at, "/connexion?vers=") {
+		t.Errorf("who is not signed in is led to %s", v.at)
+	}
+	v.get("/mot-de-passe/"+secret).wants(200, "Bonjour Camille Martin. Votre identifiant est camille.")
+	v.submit("password", "court", "again", "court").wants(422, "trop court")
+	v.submit("password", password, "again", password+"x").wants(422, "ne sont pas les mêmes")
+	v.submit("password", "aaaaaaaaaaaaaa", "again", "aaaaaaaaaaaaaa").wants(422, "se devine")
+	v.submit("password", password, "again", password).wants(200, "Messages d'incident", "Camille Martin")
+	s.visitor().get("/mot-de-passe/"+secret).wants(410, "Ce lien ne sert plus")
+}
+
+func TestWhoSignsInComesBackToWhereTheyWere(t *testing.T) {
+	s := open(t)
+	s.account("camille", people.Admin)
+	v := s.visitor().get("/journal")
+	v.submit("name", "camille", "password", "un autre mot de passe").wants(422, "n'est pas le bon")
+	v.submit("name", "CAMILLE ", "password", password).wants(200, "Journal", "Connexion refusée")
+	if v.at != "/journal" {
+		t.Errorf("led to %s", v.at)
+	}
+	for _, evil := range []string{"https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"} {
+		w := s.visitor().get("/connexion?" + url.Values{"vers": {evil}}.Encode())
+		if w.submit("name", "camille", "password", password); w.at != "/messages" {
+			t.Errorf("%s leads to %s", evil, w.at)
+		}
+	}
+	v.do(http.MethodPost, "/deconnexion", nil).wants(200, "Vous êtes déconnecté")
+	if v.get("/journal"); !strings.HasPrefix(v.at, "/connexion") {
+		t.Errorf("who signed out sees %s", v.at)
+	}
+}
+
+func TestWrongPasswordsCostAWait(t *testing.T) {
+	s := open(t)
+	s.account("camille", people.Admin)
+	v := s.visitor().get("/connexion")
+	for range 5 {
+		v.submit("name", "camille", "password", "faux faux faux")
+	}
+	v.submit("name", "camille", "password", password).wants(429, "Trop d'essais")
+	acts, err := s.db.People().Acts(s.Context(), 0, 100)
+	s.must(err)
+	refused := 0
+	for _, a := range acts {
+		if a.What == "account.refused" {
+			refused++
+		}
+	}
+	if refused != 5 {
+		t.Errorf("the log has %d refusals: %+v", refused, acts)
+	}
+}
+
+func TestWhoMayDoWhatIsHeldTo(t *testing.T) {
+	s := open(t)
+	v := map[people.Role]*visitor{}
+	for _, r := range people.Roles {
+		v[r] = s.account(string(r), r)
+	}
+	for path, may := range map[string][]people.Role{
+		"/messages":         people.Roles,
+		"/messages/nouveau": {people.Supervisor, people.Editor, people.Admin},
+		"/direct":           people.Roles,
+		"/comptes":          {people.Admin, people.Auditor},
+		"/comptes/agent":    {people.Admin, people.Auditor},
+		"/journal":          {people.Manager, people.Admin, people.Auditor},
+	} {
+		for _, r := range people.Roles {
+			want := 403
+			for _, m := range may {
+				if m == r {
+					want = 200
+				}
+			}
+			if v[r].get(path); v[r].status != want {
+				t.Errorf("%s as %s: %d, want %d", path, r, v[r].status, want)
+			}
+		}
+	}
+	v[people.Auditor].do(http.MethodPost, "/comptes", url.Values{"name": {"autre"}}).wants(403)
+	v[people.Manager].do(http.MethodPost, "/messages/1/arreter", nil).wants(403)
+	s.visitor().do(http.MethodPost, "/messages/1/arreter", nil).wants(401, "Vous n'êtes plus connecté")
+}
+
+func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/messages").wants(200, "Aucun message")
+	v.get("/messages/nouveau")
+	v.submit("text_fr", "", "effect", "say").wants(422, "Écrivez le texte en français", "Choisissez quand le message s'arrête")
+	v.submit("text_fr", "Panne <b>générale</b>.", "end", "other", "until_day", "2020-01-01", "until_at", "10:00").wants(422, "Cette fin est déjà passée", "Panne <b>générale</b>.")
+	v.submit("text_fr", "C'est indicible.", "end", "1h").wants(422, "ne peut pas être dit")
+	v.get("/messages/nouveau")
+	v.submit("text_fr", "Une panne touche nos services.", "queue", "accueil", "effect", "say", "end", "2h", "step", "review")
+	v.wants(200, "Vérifier avant de diffuser", "Une panne touche nos services.", "Sans texte en Anglais", `<audio controls`)
+	sound := regexp.MustCompile(`src="(/messages/ecoute[^"]*)"`).FindStringSubmatch(v.body)[1]
+	action, values := v.form("/messages/nouveau")
+	w := *v
+	if w.get(sound); w.body != "RIFF of Une panne touche nos services." || w.answer.Get("Content-Type") != "audio/wav" {
+		t.Errorf("the sound is %q", w.body)
+	}
+	values.Set("step", "change")
+	v.do(http.MethodPost, action, values).wants(200, "Écrire un message d'incident", "Une panne touche nos services.")
+	values.Set("step", "publish")
+	v.do(http.MethodPost, action, values).wants(200, "Votre message est enregistré", "Diffusé", "Entendu par 12 appelants")
+	v.do(http.MethodPost, action, values).wants(200) // a double click
+	all, err := s.db.Messages(s.Context(), time.Time{})
+	s.must(err)
+	if len(all) != 1 || all[0].Queue != "accueil" || all[0].CreatedBy != "camille" || all[0].Replace || time.Until(all[0].Until) < 118*time.Minute || time.Until(all[0].Until) > 2*time.Hour {
+		t.Fatalf("published: %+v", all)
+	}
+	v.get("/messages").submitTo("/arreter").wants(200, "plus personne ne l'entend", "Terminé")
+	v.do(http.MethodPost, fmt.Sprintf("/messages/%d/arreter", all[0].ID), nil).wants(200)
+	v.do(http.MethodPost, "/messages/4711/arreter", nil).wants(404)
+	acts, err := s.db.People().Acts(s.Context(), 0, 10)
+	s.must(err)
+	if len(acts) < 2 || acts[0].What != "message.stopped" && acts[1].What != "message.stopped" {
+		t.Errorf("the log has %+v", acts)
+	}
+}
+
+func TestTwoEditorsOfAnAccountLoseNothing(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Admin)
+	s.account("lou", people.Editor)
+	v.get("/comptes/lou")
+	action, mine := v.form("/comptes/lou")
+	_, err := s.srv.People.Change(s.Context(), "autre", people.Account{Name: "lou", Full: "Lou Autre", Roles: []people.Role{people.Editor, people.Manager}})
+	s.must(err)
+	mine.Set("full", "Lou Mienne")
+	v.do(http.MethodPost, action, mine).wants(422, "a changé entre-temps", "Lou Mienne")
+	v.submitTo("/comptes/lou").wants(200, "Le compte est enregistré", "Lou Mienne")
+}
+
+func TestWhoLosesARightIsOutAtOnce(t *testing.T) {
+	s := open(t)
+	chief, lou := s.account("camille", people.Admin), s.account("lou", people.Admin)
+	chief.get("/comptes/lou")
+	_, form := chief.form("/comptes/lou")
+	form["role"] = []string{"editor"}
+	chief.do(http.MethodPost, "/comptes/lou", form).wants(200, "Le compte est enregistré")
+	if lou.get("/comptes"); !strings.HasPrefix(lou.at, "/connexion") {
+		t.Errorf("who has lost a role sees %s", lou.at)
+	}
+	chief.get("/comptes/camille")
+	_, form = chief.form("/comptes/camille")
+	form["role"] = []string{"editor"}
+	chief.do(http.MethodPost, "/comptes/camille", form).wants(422, "gardez un administrateur")
+	other := s.visitor().get("/connexion")
+	other.submit("name", "camille", "password", password)
+	chief.do(http.MethodPost, "/comptes/camille/deconnecter", nil)
+	if other.get("/messages"); !strings.HasPrefix(other.at, "/connexion") {
+		t.Errorf("who was signed out sees %s", other.at)
+	}
+}
+
+func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Admin)
+	v.get("/comptes").submitTo("/comptes", "name", "É", "full", "").wants(422, "Lettres sans accent")
+	_, form := v.form("/comptes")
+	form.Set("name", "Lou.Petit")
+	form.Set("full", "Lou Petit <script>")
+	form["role"] = []string{"editor", "approver"}
+	v.do(http.MethodPost, "/comptes", form).wants(200, "Donnez ce lien", s.web.URL+"/mot-de-passe/")
+	link := regexp.MustCompile(`/mot-de-passe/([A-Z0-9]+)`).FindString(v.body)
+	v.get("/comptes/lou.petit").lacks("/mot-de-passe/")
+	v.get("/comptes").wants(200, "lou.petit", "Mot de passe à choisir", "Rédacteur, Approbateur")
+	s.visitor().get(link).wants(200, "Choisir un mot de passe")
+	v.do(http.MethodPost, "/comptes", form).wants(422, "déjà pris")
+}
+
+func TestEveryAnswerIsSafe(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Admin)
+	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
+		for _, lang := range []string{"fr", "en"} {
+			v.header.Set("Accept-Language", lang)
+			v.get(path)
+			if policy := v.answer.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+				t.Errorf("%s: policy %q", path, policy)
+			}
+			for header, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cache-Control": "no-store", "Referrer-Policy": "same-origin"} {
+				if got := v.answer.Get(header); got != want {
+					t.Errorf("%s: %s is %q", path, header, got)
+				}
+			}
+			if regexp.MustCompile(`\badmin\.[a-z]+\.[a-z]`).MatchString(strings.ReplaceAll(strings.ReplaceAll(v.body, "/admin.", ""), "admin.css", "")) || strings.Contains(v.body, " style=") || strings.Contains(v.body, "<no value>") {
+				t.Errorf("%s in %s has a text that is missing, or a style of its own:\n%s", path, lang, v.body)
+			}
+			if strings.Count(v.body, "<h1") != 1 || !strings.Contains(v.body, `<html lang="`+lang+`">`) {
+				t.Errorf("%s in %s has not one heading, or not its language", path, lang)
+			}
+		}
+	}
+	v.header.Set("Sec-Fetch-Site", "cross-site")
+	v.do(http.MethodPost, "/messages/nouveau", nil).wants(403)
+	u, err := url.Parse(s.web.URL)
+	s.must(err)
+	raw, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.web.URL+"/connexion", strings.NewReader(url.Values{"name": {"camille"}, "password": {password}}.Encode()))
+	s.must(err)
+	raw.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(raw)
+	s.must(err)
+	res.Body.Close()
+	c := res.Header.Get("Set-Cookie")
+	if !strings.Contains(c, "HttpOnly") || !strings.Contains(c, "SameSite=Strict") || u.Scheme == "https" {
+		t.Errorf("the cookie is %q", c)
+	}
+}
+
+func TestTheCookieIsSecureBehindHTTPS(t *testing.T) {
+	s := open(t)
+	s.account("camille", people.Admin)
+	s.srv.URL = "https://admin.exemple.fr"
+	web := httptest.NewServer(s.srv.Handler())
+	defer web.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, web.URL+"/connexion", strings.NewReader(url.Values{"name": {"camille"}, "password": {password}}.Encode()))
+	s.must(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+	s.must(err)
+	res.Body.Close()
+	if !strings.Contains(res.Header.Get("Set-Cookie"), "Secure") || res.Header.Get("Strict-Transport-Security") == "" {
+		t.Errorf("headers: %v", res.Header)
+	}
+}
+
+func TestTheBoardIsPushedAndEndsWithTheSession(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Supervisor)
+	s.day = map[string]admin.Day{"accueil": {Requested: 20, Answered: 17, Offered: 18, InTime: 9, HourRequested: 2, HourAnswered: 1, Abandoned: 2, CallbacksDue: 3, CallbacksLate: 1}}
+	v.get("/direct").wants(200, "Un site est en panne", "(17/20)", "(1/2)", "(9/18)", "3, dont 1 en retard", "0 libres sur 0")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.web.URL+"/direct/flux", nil)
+	s.must(err)
+	client := &http.Client{Jar: v.client.Jar}
+	res, err := client.Do(req)
+	s.must(err)
+	defer res.Body.Close()
+	if kind := res.Header.Get("Content-Type"); kind != "text/event-stream" {
+		t.Fatalf("the stream is %s", kind)
+	}
+	lines := make(chan string, 1000)
+	go func() {
+		defer close(lines)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := res.Body.Read(buf)
+			if lines <- string(buf[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	until := func(part string, within time.Duration) {
+		t.Helper()
+		limit := time.After(within)
+		for {
+			select {
+			case l, ok := <-lines:
+				if strings.Contains(l, part) {
+					return
+				}
+				if !ok {
+					t.Fatalf("the stream ended without %q", part)
+				}
+			case <-limit:
+				t.Fatalf("no %q within %s", part, within)
+			}
+		}
+	}
+	until("(17/20)", 3*time.Second)
+	begun := time.Now()
+	_, err = s.floor.SetState("2001", routing.Available, "")
+	s.must(err)
+	until("Camille Martin", 2*time.Second)
+	if d := time.Since(begun); d > time.Second {
+		t.Errorf("a change was seen after %s", d)
+	}
+	s.must(s.srv.People.SignOut(s.Context(), "console", "camille"))
+	limit := time.After(15 * time.Second)
+	for {
+		select {
+		case _, ok := <-lines:
+			if !ok {
+				return
+			}
+		case <-limit:
+			t.Fatal("the stream outlives the session")
+		}
+	}
+}

@@ -1,0 +1,400 @@
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/text"
+)
+
+// pastShown is how far back the list of messages that are over goes.
+const pastShown = 30 * 24 * time.Hour
+
+type listView struct {
+	Now, Past []messageRow
+	Publish   bool
+}
+
+// messageRow is a message as the list has it.
+type messageRow struct {
+	ID                       int64
+	Texts                    []said
+	Where, Effect, Span, Who string
+	State                    string // "on", "soon", "over"
+	StateName                string
+	Heard                    string
+	Missing                  string // languages that hear it in French
+}
+
+// said is a text of a message in one language, and where it is listened to.
+type said struct {
+	Lang       call.Lang
+	Name, Text string
+	Sound      string
+}
+
+func (v *visit) showMessages() {
+	v.told()
+	all, err := v.s.Messages.Messages(v.r.Context(), v.now.Add(-pastShown))
+	if err != nil {
+		v.fail("list the messages", err)
+		return
+	}
+	v.List = &listView{Publish: v.Me.May("publish")}
+	for _, m := range slices.Backward(all) {
+		row, err := v.messageRow(m)
+		if err != nil {
+			v.fail("count who heard a message", err)
+			return
+		}
+		if row.State == "over" {
+			v.List.Past = append(v.List.Past, row)
+		} else {
+			v.List.Now = append(v.List.Now, row)
+		}
+	}
+	v.render(http.StatusOK, "messages.html", v.T("messages.title"))
+}
+
+func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
+	row := messageRow{ID: m.ID, Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m.Replace), Missing: v.missing(m)}
+	row.Span = v.T("messages.span", "from", v.when(m.From), "until", v.when(m.Until))
+	row.Who = v.T("messages.by", "who", m.CreatedBy, "when", v.when(m.Created))
+	switch {
+	case !m.Stopped.IsZero() && !m.Stopped.After(v.now):
+		row.State = "over"
+		row.Who += " " + v.T("messages.stopped", "who", m.StoppedBy, "when", v.when(m.Stopped))
+	case !v.now.Before(m.Until):
+		row.State = "over"
+	case v.now.Before(m.From):
+		row.State = "soon"
+	default:
+		row.State = "on"
+	}
+	row.StateName = v.T("messages.state." + row.State)
+	if row.State == "soon" {
+		return row, nil
+	}
+	heard, left, err := v.s.Heard(v.r.Context(), m)
+	row.Heard = v.T("messages.heard", "heard", heard, "left", left)
+	return row, err
+}
+
+func (v *visit) texts(m ivr.Message) (all []said) {
+	for _, l := range v.langsOf(m.Text) {
+		all = append(all, said{l, v.T("lang." + string(l)), m.Text[l], listenTo(l, m.Text[l])})
+	}
+	return all
+}
+
+// langsOf are the languages of a message, those of the service first.
+func (v *visit) langsOf(texts map[call.Lang]string) (langs []call.Lang) {
+	for _, l := range v.def.Languages {
+		if texts[l] != "" {
+			langs = append(langs, l)
+		}
+	}
+	for _, l := range slices.Sorted(maps.Keys(texts)) {
+		if !slices.Contains(langs, l) {
+			langs = append(langs, l)
+		}
+	}
+	return langs
+}
+
+func listenTo(l call.Lang, words string) string {
+	return "/messages/ecoute?" + url.Values{"langue": {string(l)}, "texte": {words}}.Encode()
+}
+
+func (v *visit) where(queue string) string {
+	if queue == "" {
+		return v.T("messages.where.all")
+	}
+	return v.T("messages.where.queue", "queue", v.queueName(queue))
+}
+
+func (v *visit) effect(replace bool) string {
+	if replace {
+		return v.T("messages.effect.replace")
+	}
+	return v.T("messages.effect.say")
+}
+
+// missing names the languages of the service whose callers hear the message in French.
+func (v *visit) missing(m ivr.Message) string {
+	var names []string
+	for _, l := range v.def.Languages {
+		if m.Text[l] == "" {
+			names = append(names, v.T("lang."+string(l)))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return v.T("messages.missing", "languages", strings.Join(names, ", "))
+}
+
+// listen gives a text's sound as callers hear it.
+func (v *visit) listen() {
+	q := v.r.URL.Query()
+	lang, words := call.Lang(q.Get("langue")), strings.TrimSpace(q.Get("texte"))
+	if words == "" || len(words) > 4*ivr.MessageMaxText || !slices.Contains(v.def.Languages, lang) {
+		v.stop(http.StatusNotFound, "missing")
+		return
+	}
+	ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
+	defer cancel()
+	wav, err := v.s.Rehearse(ctx, lang, words)
+	if err != nil {
+		v.fail("say a message", err)
+		return
+	}
+	v.w.Header().Set("Content-Type", "audio/wav")
+	v.w.Header().Set("Content-Length", strconv.Itoa(len(wav)))
+	_, _ = v.w.Write(wav)
+}
+
+// writeView is the form of a message, and what it will be.
+type writeView struct {
+	Key    string // names this message: sent twice it is one
+	Langs  []langField
+	Queue  string
+	Queues []choice
+	// Effect is "say" or "replace".
+	Effect string
+	// Ends are the ends offered, End is the one chosen: "1h", "2h", "4h", "closing" or "other".
+	Ends              []choice
+	End               string
+	UntilDay, UntilAt string
+	Later             bool
+	FromDay, FromAt   string
+	// What is read before it is let out; set on the second page.
+	Sure    bool
+	Row     messageRow
+	Waiting string
+	Max     int
+	Today   string
+}
+
+type langField struct {
+	Lang       call.Lang
+	Name, Text string
+	Needed     bool
+}
+
+type choice struct {
+	Value, Name string
+	Chosen      bool
+}
+
+func (v *visit) showWrite() {
+	v.Write = &writeView{Key: rand.Text(), Effect: "say"}
+	v.writePage()
+}
+
+func (v *visit) writePage() {
+	w := v.Write
+	w.Max, w.Today = ivr.MessageMaxText, v.now.In(v.zone()).Format(time.DateOnly)
+	if len(w.Langs) == 0 {
+		w.Langs = v.langFields(nil)
+	}
+	w.Queues = []choice{{"", v.T("messages.where.all"), w.Queue == ""}}
+	for _, id := range slices.Sorted(maps.Keys(v.def.Queues)) {
+		w.Queues = append(w.Queues, choice{id, v.T("messages.where.queue", "queue", v.queueName(id)), w.Queue == id})
+	}
+	w.Ends = nil
+	for _, id := range []string{"1h", "2h", "4h"} {
+		d, _ := time.ParseDuration(id)
+		w.Ends = append(w.Ends, choice{id, v.T("messages.end."+id, "when", v.when(v.now.Add(d))), w.End == id})
+	}
+	if closing := v.closing(); !closing.IsZero() {
+		w.Ends = append(w.Ends, choice{"closing", v.T("messages.end.closing", "when", v.when(closing)), w.End == "closing"})
+	}
+	w.Ends = append(w.Ends, choice{"other", v.T("messages.end.other"), w.End == "other"})
+	name, title := "write.html", "write.title"
+	if w.Sure {
+		name, title = "review.html", "review.title"
+	}
+	v.render(http.StatusOK, name, v.T(title))
+}
+
+// langFields are French, which is needed, and the other languages of the service.
+func (v *visit) langFields(texts map[call.Lang]string) []langField {
+	all := []langField{{"fr", v.T("lang.fr"), texts["fr"], true}}
+	for _, l := range v.def.Languages {
+		if l != "fr" {
+			all = append(all, langField{l, v.T("lang." + string(l)), texts[l], false})
+		}
+	}
+	return all
+}
+
+// closing is when the line closes next, if that is within a day; zero else.
+func (v *visit) closing() time.Time {
+	if o := v.def.Opening(v.now); o.Open && !o.Until.IsZero() && o.Until.Sub(v.now) < 24*time.Hour {
+		return o.Until
+	}
+	return time.Time{}
+}
+
+// typedMessage reads the form; what is wrong is added to the errors.
+func (v *visit) typedMessage() ivr.Message {
+	post := v.r.PostFormValue
+	w := &writeView{
+		Key: post("key"), Queue: post("queue"), Effect: post("effect"), End: post("end"),
+		UntilDay: post("until_day"), UntilAt: post("until_at"), Later: post("later") != "", FromDay: post("from_day"), FromAt: post("from_at"),
+	}
+	v.Write = w
+	m := ivr.Message{Text: map[call.Lang]string{}, Queue: w.Queue, Replace: w.Effect == "replace", Created: v.now, From: v.now, CreatedBy: v.Me.Name}
+	for _, l := range append([]call.Lang{"fr"}, v.def.Languages...) {
+		if words := strings.TrimSpace(post("text_" + string(l))); words != "" {
+			m.Text[l] = words
+		}
+	}
+	w.Langs = v.langFields(m.Text)
+	if m.Text["fr"] == "" {
+		v.wrong("text_fr", "write.error.text")
+	}
+	for _, l := range w.Langs {
+		if n := len([]rune(l.Text)); n > ivr.MessageMaxText {
+			v.wrong("text_"+string(l.Lang), "write.error.long", "n", n, "max", ivr.MessageMaxText)
+		}
+	}
+	if w.Queue != "" && v.def.Queues[w.Queue] == nil {
+		v.wrong("queue", "write.error.queue")
+	}
+	if w.Later {
+		m.From = v.typedMoment("from", w.FromDay, w.FromAt)
+	}
+	switch w.End {
+	case "1h", "2h", "4h":
+		d, _ := time.ParseDuration(w.End)
+		m.Until = m.From.Add(d)
+	case "closing":
+		m.Until = v.closing()
+	case "other":
+		m.Until = v.typedMoment("until", w.UntilDay, w.UntilAt)
+	}
+	switch {
+	case w.End == "" || w.End != "other" && m.Until.IsZero():
+		v.wrong("end", "write.error.end")
+	case len(v.Errors) > 0 || m.Until.IsZero():
+	case !m.Until.After(v.now):
+		v.wrong("until_day", "write.error.past")
+	case !m.Until.After(m.From):
+		v.wrong("until_day", "write.error.before")
+	case m.Until.Sub(v.now) > ivr.MessageMaxLife:
+		v.wrong("until_day", "write.error.far", "days", int(ivr.MessageMaxLife/(24*time.Hour)))
+	}
+	return m
+}
+
+// typedMoment reads a day and a time of day in the service's time zone.
+func (v *visit) typedMoment(field, day, at string) time.Time {
+	t, err := time.ParseInLocation("2006-01-02 15:04", day+" "+at, v.zone())
+	if err != nil {
+		v.wrong(field+"_day", "write.error.moment")
+		return time.Time{}
+	}
+	return t
+}
+
+// write takes the form: first to be read and listened to, then to be let out.
+func (v *visit) write() {
+	m := v.typedMessage()
+	step := v.r.PostFormValue("step")
+	if len(v.Errors) > 0 || step == "change" {
+		if step == "change" {
+			v.Errors = nil
+		}
+		v.writePage()
+		return
+	}
+	for l, words := range m.Text { // who cannot be heard is not let out, and nobody waits for the rendering
+		ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
+		_, err := v.s.Rehearse(ctx, l, words)
+		cancel()
+		if err != nil {
+			v.s.Log.Error("a message cannot be said", "lang", l, "err", err)
+			v.wrong("text_"+string(l), "write.error.say")
+		}
+	}
+	if len(v.Errors) > 0 {
+		v.writePage()
+		return
+	}
+	if step != "publish" {
+		v.Write.Sure = true
+		v.Write.Row = messageRow{
+			Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m.Replace), Missing: v.missing(m),
+			Span: v.T("messages.span", "from", v.when(m.From), "until", v.when(m.Until)),
+		}
+		v.Write.UntilDay, v.Write.UntilAt, v.Write.End = m.Until.In(v.zone()).Format(time.DateOnly), m.Until.In(v.zone()).Format("15:04"), "other"
+		v.Write.Waiting = v.waiting(m.Queue)
+		v.writePage()
+		return
+	}
+	v.publish(m)
+}
+
+// waiting tells how many callers wait now who would hear it.
+func (v *visit) waiting(queue string) string {
+	n := 0
+	for _, q := range v.s.Floor.Queues() {
+		if queue == "" || q.ID == queue {
+			n += q.Waiting
+		}
+	}
+	return v.T("review.waiting", "n", n)
+}
+
+func (v *visit) publish(m ivr.Message) {
+	ctx := v.r.Context()
+	kept, err := v.s.Messages.Publish(ctx, m, "site:"+v.Write.Key)
+	if err == nil {
+		err = v.s.Changed(ctx)
+	}
+	if err != nil {
+		v.fail("let a message out", err)
+		return
+	}
+	v.log("message.published", strconv.FormatInt(kept.ID, 10), v.where(m.Queue)+" · "+v.effect(m.Replace)+" · "+text.Day(v.Lang, m.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock(v.Lang, m.Until.In(v.zone())))
+	v.s.Log.Info("incident message published", "message", kept.ID, "by", v.Me.Name, "queue", m.Queue, "replace", m.Replace, "until", m.Until)
+	v.see("/messages?fait=publie", nil)
+}
+
+func (v *visit) stopMessage() {
+	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
+	if err != nil {
+		v.stop(http.StatusNotFound, "missing")
+		return
+	}
+	ctx := v.r.Context()
+	m, err := v.s.Messages.Stop(ctx, id, v.Me.Name, v.now)
+	if errors.Is(err, ivr.ErrNoMessage) {
+		v.stop(http.StatusNotFound, "missing")
+		return
+	}
+	if err == nil {
+		err = v.s.Changed(ctx)
+	}
+	if err != nil {
+		v.fail("stop a message", err)
+		return
+	}
+	if m.StoppedBy == v.Me.Name {
+		v.log("message.stopped", strconv.FormatInt(id, 10), "")
+	}
+	v.s.Log.Info("incident message stopped", "message", id, "by", m.StoppedBy)
+	v.see("/messages?fait=arrete", nil)
+}
