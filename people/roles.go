@@ -28,6 +28,7 @@ const (
 	Publish     Right = "publish"      // write, let out and stop incident messages
 	Approve     Right = "approve"      // let out what another person wrote
 	SeeFigures  Right = "see_figures"  // indicators and reports
+	SeeContacts Right = "see_contacts" // the contacts behind a figure
 	SeePeople   Right = "see_people"
 	GivePeople  Right = "give_people" // make, change and close accounts
 	SeeLog      Right = "see_log"     // the log of what was done
@@ -41,6 +42,7 @@ var rights = map[Right][]Role{
 	Publish:     {Supervisor, Editor, Admin},
 	Approve:     {Approver, Admin},
 	SeeFigures:  {Supervisor, Manager, Admin, Auditor},
+	SeeContacts: {Supervisor, Manager, Admin, Auditor},
 	SeePeople:   {Admin, Auditor},
 	GivePeople:  {Admin},
 	SeeLog:      {Manager, Admin, Auditor},

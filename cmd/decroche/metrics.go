@@ -118,7 +118,7 @@ func (s *server) assembleFigures() {
 
 // reports are made from the figures of now.
 func (s *server) reports() report.Source {
-	return report.Source{Figures: s.figures, Service: s.def.Load(), Now: time.Now}
+	return report.Source{Figures: s.figures, Service: s.def.Load(), Now: time.Now, Parity: parityIn(s.db)}
 }
 
 // facts serves the facts of a call.

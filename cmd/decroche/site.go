@@ -33,6 +33,7 @@ func (s *server) assembleSite() {
 			}
 			return speech.Listen(sound)
 		},
+		Reports: s.reports, Facts: facts{s.db.Journal()}.Facts, Links: s.desk.links,
 		Heard: new(hearing).of(s.db.Journal()), Today: s.boardDay, Alarms: s.alarmsNow,
 	}
 	s.site = s.httpServer(site.Handler())

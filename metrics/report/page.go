@@ -24,6 +24,8 @@ type page struct {
 	Days   []metrics.Days
 	Costs  *metrics.Costs
 	Access access
+	// Before are the figures read first, in the time of the same length before.
+	Before map[string]Figure
 }
 
 // access is how deaf and hard-of-hearing callers were served.
@@ -51,7 +53,9 @@ func (s Source) Page(ctx context.Context, r Request) (*Report, error) {
 	p.Costs, err3 = s.Figures.Costs(ctx, r.From, r.To, s.Service.Indicators.Costs, s.directorate)
 	p.Access, err4 = s.access(ctx, r, out)
 	p.Charts, err5 = s.charts(ctx, r, out)
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	var err6 error
+	p.Before, err6 = s.before(ctx, r)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, err
 	}
 	whole, err := s.Figures.DaysAtGoal(ctx, metrics.Query{From: r.From, To: r.To}, s.Service.Indicators.Goals, s.inTime)
@@ -63,6 +67,24 @@ func (s Source) Page(ctx context.Context, r Request) (*Report, error) {
 		p.Alarms = append(p.Alarms, s.told(a, out))
 	}
 	out.page = p
+	return out, nil
+}
+
+// before makes the figures of the tiles for the time of as many days before the request's.
+func (s Source) before(ctx context.Context, r Request) (map[string]Figure, error) {
+	if r.By != metrics.Whole || r.Step != metrics.WholeRange {
+		return nil, nil
+	}
+	days := int(r.To.Sub(r.From).Round(24*time.Hour) / (24 * time.Hour))
+	r.From, r.To, r.Indicators = r.From.AddDate(0, 0, -days), r.From, tileIDs
+	rep, err := s.Make(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]Figure{}
+	for _, f := range rep.Figures {
+		out[f.Indicator] = f
+	}
 	return out, nil
 }
 
@@ -267,10 +289,22 @@ func outcomes(rep *Report) *chart {
 //go:embed page.html
 var pageText string
 
+//go:embed page.css
+var pageStyle string
+
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 // HTML writes the page: one file, which needs nothing else, and prints on A4. The report is one
 // of Source.Page.
 func (r *Report) HTML(w io.Writer) error {
-	return pageTemplate.Execute(w, view{r, r.page})
+	return pageTemplate.Execute(w, view{r, r.page, nil})
 }
+
+// Body writes what is in the page below its heading, for a site that has its own; the report is one of
+// Source.Page. opens gives the address of the contacts that a figure counts.
+func (r *Report) Body(w io.Writer, opens func(indicator string) string) error {
+	return pageTemplate.ExecuteTemplate(w, "body", view{r, r.page, opens})
+}
+
+// Style is that of the page, for what is inside an element of a class.
+func Style(class string) string { return "." + class + " {\n" + pageStyle + "}\n" }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"html/template"
 	"time"
 
 	"decroche/metrics"
@@ -11,6 +12,19 @@ import (
 type view struct {
 	*Report
 	*page
+	opens func(indicator string) string
+}
+
+// Style is that of the page by itself.
+func (v view) Style() template.CSS { return template.CSS(pageStyle) }
+
+// Opens is the address of the contacts that a figure counts, "" where there is none.
+func (v view) Opens(f Figure) string {
+	i, ok := metrics.IndicatorOf(f.Indicator)
+	if v.opens == nil || !ok || i.Percentile() || f.Num == 0 {
+		return ""
+	}
+	return v.opens(f.Indicator)
 }
 
 // T is a text of the report.
@@ -41,21 +55,28 @@ func (v view) show(f Figure) shown {
 type Tile struct {
 	shown
 	Goal string
+	// Before is the figure of the time before, "" when there was none.
+	Before string
 	// Met is "met", "missed" or "".
 	Met string
 }
+
+var tileIDs = []string{"decroche_agent", "decroche_global", "in_time", "asa", "abandoned", "promises_kept", "repeated_7d", "satisfaction_overall"}
 
 // Tiles are those of a whole.
 func (v view) Tiles() (tiles []Tile) {
 	if v.Broken() {
 		return nil
 	}
-	for _, id := range []string{"decroche_agent", "decroche_global", "in_time", "asa", "abandoned", "promises_kept", "repeated_7d", "satisfaction_overall"} {
+	for _, id := range tileIDs {
 		for _, f := range v.Figures {
 			if f.Indicator != id {
 				continue
 			}
 			t := Tile{shown: v.show(f)}
+			if b, ok := v.Before[id]; ok && b.Figure != nil {
+				t.Before = v.T("before", "figure", b.Written(v.lang))
+			}
 			if id == "decroche_agent" && f.Figure != nil {
 				t.Goal, t.Met = v.T("goal", "goal", written(v.lang, metrics.Share, v.Settings.Goal)), "missed"
 				if *f.Figure >= v.Settings.Goal {

@@ -5,6 +5,8 @@
 //	sign.go      signing in, choosing a password
 //	messages.go  incident messages: written, listened to, let out, stopped
 //	floor.go     the live board, pushed to browsers
+//	figures.go   indicators, and the contacts behind them
+//	links.go     the sites that callers are sent to
 //	people.go    accounts and the log
 //
 // Pages work without their script, which adds what is live. Every text is in the catalogue, in
@@ -28,6 +30,8 @@ import (
 
 	"decroche/call"
 	"decroche/ivr"
+	"decroche/links"
+	"decroche/metrics/report"
 	"decroche/people"
 	"decroche/routing"
 	"decroche/service"
@@ -38,6 +42,12 @@ type Messages interface {
 	Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error)
 	Messages(ctx context.Context, endAfter time.Time) ([]ivr.Message, error)
 	Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
+}
+
+// Links are the sites that callers are sent to.
+type Links interface {
+	Status() []links.Status
+	Set(ctx context.Context, id, state, why, by string) error
 }
 
 // Server is the site.
@@ -58,6 +68,10 @@ type Server struct {
 	Today func(ctx context.Context) (map[string]Day, error)
 	// Alarms are those of now, in words.
 	Alarms func(lang call.Lang) []Alarm
+	// Reports are made from the figures as they are now; Facts are those behind a contact.
+	Reports func() report.Source
+	Facts   func(ctx context.Context, id call.ID) ([]call.Event, error)
+	Links   Links
 	// URL is how people reach the site, "https://admin.example.fr"; "" when only this machine does.
 	URL string
 	Log *slog.Logger
@@ -87,16 +101,11 @@ func init() { gob.Register(time.Time{}) }
 
 // Handler is the whole site.
 func (s *Server) Handler() http.Handler {
-	s.sessions = scs.New()
-	s.sessions.Store = s.Sessions
-	s.sessions.HashTokenInStore = true
-	s.sessions.Lifetime = sessionLife
-	s.sessions.Cookie.Name = "decroche"
-	s.sessions.Cookie.HttpOnly = true
-	s.sessions.Cookie.SameSite = http.SameSiteStrictMode
-	s.sessions.Cookie.Secure = strings.HasPrefix(s.URL, "https://")
-	s.sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
-		s.visit(w, r).fail("keep a session", err)
+	// scs.New would begin to clean up a store in memory that nobody uses, and never end.
+	s.sessions = &scs.SessionManager{
+		Store: s.Sessions, HashTokenInStore: true, Lifetime: sessionLife, Codec: scs.GobCodec{},
+		Cookie:    scs.SessionCookie{Name: "decroche", Path: "/", HttpOnly: true, Persist: true, SameSite: http.SameSiteStrictMode, Secure: strings.HasPrefix(s.URL, "https://")},
+		ErrorFunc: func(w http.ResponseWriter, r *http.Request, err error) { s.visit(w, r).fail("keep a session", err) },
 	}
 
 	mux := http.NewServeMux()
@@ -117,6 +126,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /messages/nouveau", s.with(people.Publish, (*visit).write))
 	mux.HandleFunc("GET /messages/ecoute", s.with(people.SeeMessages, (*visit).listen))
 	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
+	mux.HandleFunc("GET "+reportPath, static(reportCSS, "text/css; charset=utf-8"))
+	mux.HandleFunc("GET /indicateurs", s.with(people.SeeFigures, (*visit).showFigures))
+	mux.HandleFunc("GET /indicateurs/export", s.with(people.SeeFigures, (*visit).exportFigures))
+	mux.HandleFunc("GET /indicateurs/contacts", s.with(people.SeeContacts, (*visit).showContacts))
+	mux.HandleFunc("GET /indicateurs/contact/{id}", s.with(people.SeeContacts, (*visit).showContact))
+	mux.HandleFunc("GET /sites", s.with(people.SeeFloor, (*visit).showLinks))
+	mux.HandleFunc("POST /sites/{id}", s.with(people.Publish, (*visit).setLink))
 	mux.HandleFunc("GET /comptes", s.with(people.SeePeople, (*visit).showPeople))
 	mux.HandleFunc("POST /comptes", s.with(people.GivePeople, (*visit).addAccount))
 	mux.HandleFunc("GET /comptes/{name}", s.with(people.SeePeople, (*visit).showAccount))
@@ -226,11 +242,15 @@ func address(r *http.Request) string {
 //go:embed templates/*.html admin.css admin.js icon.svg
 var files embed.FS
 
+// reportCSS is the report's own style, within the element that holds it.
+var reportCSS = []byte(report.Style("report"))
+
 var css, script, icon = mustRead("admin.css"), mustRead("admin.js"), mustRead("icon.svg")
 
 // The addresses change with the files, which may be cached for ever.
 var (
 	cssPath    = fmt.Sprintf("/admin.%s.css", digest(css))
+	reportPath = fmt.Sprintf("/report.%s.css", digest(reportCSS))
 	scriptPath = fmt.Sprintf("/admin.%s.js", digest(script))
 )
 

@@ -18,6 +18,9 @@ import (
 
 	"decroche/call"
 	"decroche/ivr"
+	"decroche/links"
+	"decroche/metrics"
+	"decroche/metrics/report"
 	"decroche/people"
 	"decroche/routing"
 	"decroche/service"
@@ -37,6 +40,19 @@ type site struct {
 	web   *httptest.Server
 	said  []string
 	day   map[string]admin.Day
+	sites sites
+}
+
+// sites are those that callers are sent to.
+type sites struct{ set []string }
+
+func (*sites) Status() []links.Status {
+	return []links.Status{{ID: "demarches", URL: "https://site.example.fr", State: links.Auto, Down: true, LastError: "503", Since: time.Now().Add(-time.Hour)}}
+}
+
+func (s *sites) Set(_ context.Context, id, state, why, by string) error {
+	s.set = append(s.set, state+" "+why+" "+by)
+	return nil
 }
 
 func open(t *testing.T) *site {
@@ -59,6 +75,16 @@ func open(t *testing.T) *site {
 			}
 			return []byte("RIFF of " + text), nil
 		},
+		Reports: func() report.Source {
+			return report.Source{Figures: &metrics.Figures{Store: s.db.Ledger(), Settings: func() *metrics.Settings { return metrics.SettingsOf(def) }, Now: time.Now}, Service: def, Now: time.Now}
+		},
+		Facts: func(_ context.Context, id call.ID) ([]call.Event, error) {
+			if id != "n1-1.1" {
+				return nil, nil
+			}
+			return []call.Event{call.NewEvent(id, call.EventArrived, map[string]string{"to": "+33199003939"})}, nil
+		},
+		Links: &s.sites,
 		Heard: func(context.Context, ivr.Message) (int, int, error) { return 12, 3, nil },
 		Today: func(context.Context) (map[string]admin.Day, error) { return s.day, nil },
 		Alarms: func(call.Lang) []admin.Alarm {
@@ -260,9 +286,12 @@ func TestWhoMayDoWhatIsHeldTo(t *testing.T) {
 		"/messages":         people.Roles,
 		"/messages/nouveau": {people.Supervisor, people.Editor, people.Admin},
 		"/direct":           people.Roles,
-		"/comptes":          {people.Admin, people.Auditor},
-		"/comptes/agent":    {people.Admin, people.Auditor},
-		"/journal":          {people.Manager, people.Admin, people.Auditor},
+		"/indicateurs":      {people.Supervisor, people.Manager, people.Admin, people.Auditor},
+		"/indicateurs/contacts?indicateur=received": {people.Supervisor, people.Manager, people.Admin, people.Auditor},
+		"/sites":         people.Roles,
+		"/comptes":       {people.Admin, people.Auditor},
+		"/comptes/agent": {people.Admin, people.Auditor},
+		"/journal":       {people.Manager, people.Admin, people.Auditor},
 	} {
 		for _, r := range people.Roles {
 			want := 403
@@ -291,7 +320,7 @@ func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
 	v.submit("text_fr", "C'est indicible.", "end", "1h").wants(422, "ne peut pas être dit")
 	v.get("/messages/nouveau")
 	v.submit("text_fr", "Une panne touche nos services.", "queue", "accueil", "effect", "say", "end", "2h", "step", "review")
-	v.wants(200, "Vérifier avant de diffuser", "Une panne touche nos services.", "Sans texte en Anglais", `<audio controls`)
+	v.wants(200, "Vérifier avant de diffuser", "Une panne touche nos services.", "Pas de texte en : Anglais.", `<audio controls`)
 	sound := regexp.MustCompile(`src="(/messages/ecoute[^"]*)"`).FindStringSubmatch(v.body)[1]
 	action, values := v.form("/messages/nouveau")
 	w := *v
@@ -301,7 +330,7 @@ func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
 	values.Set("step", "change")
 	v.do(http.MethodPost, action, values).wants(200, "Écrire un message d'incident", "Une panne touche nos services.")
 	values.Set("step", "publish")
-	v.do(http.MethodPost, action, values).wants(200, "Votre message est enregistré", "Diffusé", "Entendu par 12 appelants")
+	v.do(http.MethodPost, action, values).wants(200, "Votre message est enregistré", "Diffusé", "Appelants qui l'ont entendu : 12.")
 	v.do(http.MethodPost, action, values).wants(200) // a double click
 	all, err := s.db.Messages(s.Context(), time.Time{})
 	s.must(err)
@@ -372,7 +401,7 @@ func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
 func TestEveryAnswerIsSafe(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Admin)
-	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
+	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
 		for _, lang := range []string{"fr", "en"} {
 			v.header.Set("Accept-Language", lang)
 			v.get(path)
@@ -487,4 +516,37 @@ func TestTheBoardIsPushedAndEndsWithTheSession(t *testing.T) {
 			t.Fatal("the stream outlives the session")
 		}
 	}
+}
+
+func TestIndicatorsAreShownFilteredExportedAndOpened(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Manager)
+	v.get("/indicateurs").wants(200, "Taux de décroché (agent)", "Jours à l'objectif", `class="report"`)
+	v.get("/indicateurs?du=2026-01-01&au=2026-01-31&par=queue&pas=week&queue=accueil").wants(200, `value="2026-01-01"`, `<option value="accueil" selected>`)
+	v.get("/indicateurs?du=hier&au=2026-01-31").wants(422, "Indiquez un jour")
+	v.get("/indicateurs?du=2026-02-01&au=2026-01-31").wants(422, "La fin vient avant le début")
+	for format, kind := range map[string]string{"csv": "text/csv", "json": "application/json", "html": "text/html", "xlsx": "application/vnd"} {
+		if v.get("/indicateurs/export?du=2026-01-01&au=2026-01-31&format=" + format); v.status != 200 || !strings.HasPrefix(v.answer.Get("Content-Type"), kind) ||
+			!strings.Contains(v.answer.Get("Content-Disposition"), "indicateurs-2026-01-01-2026-01-31."+format) {
+			t.Errorf("%s: %d %v", format, v.status, v.answer)
+		}
+	}
+	v.get("/indicateurs/export?format=exe").wants(404)
+	v.get("/indicateurs/contacts?indicateur=received").wants(200, "Aucun contact")
+	v.get("/indicateurs/contacts?indicateur=nothing").wants(400, "ne peuvent pas être demandés")
+	v.get("/indicateurs/contact/n1-1.1").wants(200, "arrived", "+33199003939")
+	v.get("/indicateurs/contact/n1-9.9").wants(404)
+}
+
+func TestASiteIsSwitchedOffByHand(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/sites").wants(200, "En panne", "https://site.example.fr", "503")
+	v.submitTo("/sites/demarches", "state", "off", "why", "maintenance").wants(200, "C'est noté")
+	if len(s.sites.set) != 1 || s.sites.set[0] != "off maintenance camille" {
+		t.Errorf("switched: %q", s.sites.set)
+	}
+	v.submitTo("/sites/demarches", "why", strings.Repeat("x", 201)).wants(422, "200 caractères")
+	v.do(http.MethodPost, "/sites/autre", url.Values{"state": {"off"}}).wants(404)
+	s.account("lou", people.Auditor).get("/sites").wants(200, "En panne").lacks(`action="/sites/demarches"`)
 }

@@ -53,6 +53,9 @@ type visit struct {
 	People  *peopleView
 	Account *accountView
 	Log     *logView
+	Figures *figuresView
+	Contact *contactView
+	Links   []linkRow
 }
 
 // fieldError is what is to be mended, and the id of the field it is about.
@@ -108,8 +111,12 @@ func inside(to string) string {
 // T is a text of the catalogue.
 func (v *visit) T(id string, pairs ...any) string { return text.Get(v.Lang, "admin."+id, pairs...) }
 
-func (v *visit) CSS() string    { return cssPath }
-func (v *visit) Script() string { return scriptPath }
+func (v *visit) CSS() string       { return cssPath }
+func (v *visit) Script() string    { return scriptPath }
+func (v *visit) ReportCSS() string { return reportPath }
+
+// Switches says that the account may switch sites on and off.
+func (v *visit) Switches() bool { return v.Me.May(people.Publish) }
 
 // Here is the address of the page, to come back to.
 func (v *visit) Here() string {
@@ -165,6 +172,8 @@ func (v *visit) Tabs() (all []tab) {
 	}{
 		{"/messages", "messages", people.SeeMessages},
 		{"/direct", "floor", people.SeeFloor},
+		{"/indicateurs", "figures", people.SeeFigures},
+		{"/sites", "links", people.SeeFloor},
 		{"/comptes", "people", people.SeePeople},
 		{"/journal", "log", people.SeeLog},
 	} {

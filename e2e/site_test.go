@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"decroche/e2e/browser"
+	"decroche/e2e/rig"
+)
+
+// happening is a line of site.mjs.
+type happening struct {
+	Problem                                    string
+	Sound                                      float64
+	Published, Live, Lost, Back, Stopped, Done bool
+	Click, Answered, Took                      int64
+}
+
+// An admin who has never seen the site writes an incident message, listens to it and lets it out; a
+// telephone hears it within two seconds, and who waits hears it too. Chromium looks at every page.
+// DECROCHE_SHOTS names a folder for screenshots.
+func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T) {
+	t.Parallel()
+	lock, err := os.ReadFile("../web/public/testdata/browser/package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rig.Start(t, rig.Options{})
+	r.Learn("incident", "fr", incident)
+	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", "camille", "--full", "Camille Martin"))
+	if !strings.HasPrefix(link, "http://"+r.Admin+"/") {
+		t.Fatalf("the link is %q", link)
+	}
+	waiting := joins(r, "+33639980601")
+	waiting.Hears("fr/queue.noagents", 15*time.Second)
+
+	job, err := json.Marshal(map[string]any{
+		"modules": browser.Modules(t, lock), "chromium": browser.Program(t, "chromium"), "link": link, "words": incident,
+		"shots": os.Getenv("DECROCHE_SHOTS"), "agent": "Noé Bernard", "away": true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	temp, err := os.MkdirTemp("", "site") // the test's own is too long for the browser's sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(temp) })
+	cmd := exec.CommandContext(t.Context(), browser.Program(t, "node"), "testdata/site.mjs")
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "NO_PROXY=127.0.0.1", "NODE_USE_ENV_PROXY=0")
+	var says bytes.Buffer
+	cmd.Stdin, cmd.Stderr, cmd.WaitDelay = bytes.NewReader(job), &says, 5*time.Second
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait() //nolint:errcheck // its words tell
+	var last happening
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var l happening
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			t.Fatalf("site.mjs says %q: %v", lines.Text(), err)
+		}
+		last = l
+		switch {
+		case l.Problem != "":
+			t.Error(l.Problem)
+		case l.Sound != 0:
+			if l.Sound < 2 || l.Sound > 15 {
+				t.Errorf("what is listened to lasts %.1f s", l.Sound)
+			}
+		case l.Published:
+			c := r.Dial(line, "+33639980602")
+			c.HearsAll("incident", 8*time.Second)
+			t.Logf("from the click to the page %d ms; written, listened to and let out in %.1f s", l.Answered-l.Click, float64(l.Took)/1000)
+			if l.Answered-l.Click > 2000 {
+				t.Errorf("letting it out took %d ms", l.Answered-l.Click)
+			}
+			c.HangsUp()
+			waiting.HearsAll("incident", 15*time.Second)
+			waiting.HangsUp()
+			r.Available("2002")
+		case l.Live: // the board says who is there; now the controller goes, and comes back
+			r.KillController()
+		case l.Lost:
+			r.StartController()
+		}
+	}
+	if !last.Done {
+		t.Errorf("site.mjs ended early: %s", says.String())
+	}
+	if out := r.Must("message", "list"); strings.Contains(out, "active") {
+		t.Errorf("the message is still heard: %s", out)
+	}
+}

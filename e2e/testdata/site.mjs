@@ -1,0 +1,136 @@
+// An admin who has never seen the site, in a real Chromium, by the keyboard: chooses a password,
+// writes an incident message, listens to it and lets it out; then looks at every page. The job comes as JSON on
+// standard input; what happens is told on standard output, a JSON object a line.
+//
+//   modules, chromium   as of web/public/testdata/browser
+//   link                where the first password is chosen
+//   words               of the message
+//   shots               folder for screenshots; "" for none
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+const job = JSON.parse(readFileSync(0, 'utf8'))
+const require = createRequire(join(job.modules, 'of.js'))
+const { chromium } = require('playwright-core')
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
+const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const tell = what => console.log(JSON.stringify(what))
+const wrong = problem => tell({ problem })
+
+const browser = await chromium.launch({
+  executablePath: job.chromium, headless: true,
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required'],
+})
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'fr-FR', serviceWorkers: 'block' })
+await context.addInitScript(() => document.addEventListener('securitypolicyviolation', e => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)))
+context.setDefaultTimeout(20_000)
+const page = await context.newPage()
+page.on('pageerror', e => wrong(`${page.url()}: ${e}`))
+page.on('console', m => { if (m.type() === 'error' && !/status of (401|410|422)/.test(m.text()) && !job.away) wrong(`${page.url()}: the console says ${m.text()}`) })
+
+// look holds a page to what a page must be, at two widths.
+async function look (name) {
+  for (const width of [1280, 320]) {
+    await page.setViewportSize({ width, height: 800 })
+    const seen = await page.evaluate(() => ({
+      wide: document.documentElement.scrollWidth - window.innerWidth, h1: document.querySelectorAll('h1').length, lang: document.documentElement.lang,
+      unnamed: [...document.querySelectorAll('input:not([type=hidden]), select, textarea, button')].filter(e =>
+        !(e.labels?.length && [...e.labels].some(l => l.innerText.trim())) && !e.innerText?.trim() && !e.getAttribute('aria-label')).map(e => e.outerHTML.slice(0, 80)),
+      loose: [...document.querySelectorAll('[aria-invalid=true]')].filter(e => !(e.getAttribute('aria-describedby') ?? '').split(' ').some(id => id.endsWith('-error') && document.getElementById(id))).map(e => e.id),
+    }))
+    if (seen.wide > 0) wrong(`${name} at ${width} px is ${seen.wide} px too wide`)
+    if (seen.h1 !== 1) wrong(`${name} has ${seen.h1} headings of the first level`)
+    for (const u of seen.unnamed) wrong(`${name} has a field without a name: ${u}`)
+    for (const l of seen.loose) wrong(`${name} has an error that is not tied to its field ${l}`)
+    await page.evaluate(axe)
+    const found = await page.evaluate(async rules => (await window.axe.run(document, { runOnly: rules })).violations
+      .map(v => `${v.id}: ${v.help} (${v.nodes.slice(0, 3).map(n => n.target.join(' ')).join('; ')})`), rules)
+    for (const f of found) wrong(`${name} at ${width} px: ${f}`)
+    if (job.shots) await page.screenshot({ path: join(job.shots, `site-${name}-${width}.png`), fullPage: true })
+  }
+  await page.setViewportSize({ width: 1280, height: 800 })
+}
+
+// reach goes to an element by the Tab key alone, and looks whether the focus is seen.
+async function reach (selector) {
+  for (let i = 0; i < 80; i++) {
+    await page.keyboard.press('Tab')
+    const at = await page.evaluate(s => document.activeElement?.matches(s) && getComputedStyle(document.activeElement).outlineStyle !== 'none', selector)
+    if (at) return
+  }
+  throw new Error(`${page.url()}: the keyboard does not reach ${selector}, or its focus is not seen`)
+}
+
+try {
+  await page.goto(job.link)
+  await look('choose')
+  await reach('#password')
+  await page.keyboard.type('court')
+  await page.keyboard.press('Enter')
+  await page.locator('.errors').waitFor()
+  await look('choose-error')
+  await page.fill('#password', 'une phrase que je retiens')
+  await page.fill('#again', 'une phrase que je retiens')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/messages')
+  await look('messages-none')
+  const begun = Date.now()
+  await reach('a[href="/messages/nouveau"]')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/messages/nouveau')
+  await look('write')
+  await reach('button[value=review]')
+  await page.keyboard.press('Enter')
+  await page.locator('.errors').waitFor()
+  await look('write-errors')
+  await reach('#text_fr')
+  await page.keyboard.type(job.words)
+  await reach('input[name=end]')
+  await page.keyboard.press('Space')
+  await reach('button[value=review]')
+  await page.keyboard.press('Enter')
+  await page.locator('button[value=publish]').waitFor()
+  await look('review')
+  const sound = await page.evaluate(async () => {
+    const a = document.querySelector('audio')
+    a.preload = 'auto'
+    a.load()
+    await new Promise((resolve, reject) => { a.oncanplaythrough = resolve; a.onerror = () => reject(new Error('the sound does not play')) })
+    return a.duration
+  })
+  tell({ sound })
+  await reach('button[value=publish]')
+  const click = Date.now()
+  await page.keyboard.press('Enter')
+  await page.locator('.notice').waitFor()
+  tell({ published: true, click, answered: Date.now(), took: Date.now() - begun })
+  await look('messages')
+  for (const [name, path] of [['floor', '/direct'], ['figures', '/indicateurs'], ['figures-by', '/indicateurs?par=queue&pas=day'], ['contacts', '/indicateurs/contacts?indicateur=received'], ['sites', '/sites'], ['people', '/comptes'], ['account', '/comptes/camille'], ['log', '/journal'], ['nowhere', '/nulle-part']]) {
+    await page.goto(new URL(path, job.link).href)
+    await look(name)
+  }
+  await page.click('.me button[name=langue]')
+  await page.goto(new URL('/direct', job.link).href)
+  await page.locator('h1', { hasText: 'Live' }).waitFor()
+  await look('floor-en')
+  // The board follows what happens, and comes back by itself after the site was away.
+  await page.locator('#board', { hasText: job.agent }).waitFor({ timeout: 60_000 })
+  tell({ live: true })
+  if (job.away) {
+    await page.locator('#lost:visible').waitFor({ timeout: 60_000 })
+    tell({ lost: true })
+    await page.locator('#lost').waitFor({ state: 'hidden', timeout: 90_000 })
+    tell({ back: true })
+  }
+  await page.goto(new URL('/messages', job.link).href)
+  await reach('.message button.danger')
+  await page.keyboard.press('Enter')
+  await page.locator('.notice').waitFor()
+  tell({ stopped: true })
+  await look('messages-over')
+} catch (e) {
+  wrong(e.stack)
+}
+await browser.close()
+tell({ done: true })
