@@ -4,8 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -102,4 +108,69 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 	if out := r.Must("message", "list"); strings.Contains(out, "active") {
 		t.Errorf("the message is still heard: %s", out)
 	}
+}
+
+// A recording that is sent on the site is what callers hear, in place of the voice; it outlives the file
+// on the node's disk, which the database gives back.
+func TestARecordingSentOnTheSiteIsHeardByCallers(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{})
+	const words = "Les guichets de la rue haute sont fermés par une inondation."
+	r.Learn("recorded", "fr", words)
+	file := filepath.Join(t.TempDir(), "message.wav")
+	if out, err := exec.Command("pico2wave", "-l", "fr-FR", "-w", file, "--", words).CombinedOutput(); err != nil {
+		t.Fatalf("pico2wave: %v\n%s", err, out)
+	}
+	sound, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", "lou", "--role", "editor"))
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, Timeout: 20 * time.Second}
+	post := func(address string, form url.Values, sound []byte, want int) {
+		t.Helper()
+		var b bytes.Buffer
+		w := multipart.NewWriter(&b)
+		for field, values := range form {
+			_ = w.WriteField(field, values[0])
+		}
+		if sound != nil {
+			f, err := w.CreateFormFile("sound_fr", "message.wav")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = f.Write(sound)
+		}
+		_ = w.Close()
+		res, err := client.Post(address, w.FormDataContentType(), &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if page, _ := io.ReadAll(res.Body); res.StatusCode != want {
+			t.Fatalf("%s is answered %d, want %d:\n%s", address, res.StatusCode, want, page)
+		}
+	}
+	const password = "une phrase que je retiens"
+	res, err := client.PostForm(link, url.Values{"password": {password}, "again": {password}})
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("the password: %v %v", res, err)
+	}
+	res.Body.Close()
+	form := url.Values{"key": {"k1"}, "text_fr": {"Guichets fermés."}, "effect": {"say"}, "end": {"1h"}, "step": {"publish"}}
+	post("http://"+r.Admin+"/messages/nouveau", form, []byte("no sound at all"), http.StatusUnprocessableEntity)
+	post("http://"+r.Admin+"/messages/nouveau", form, sound, http.StatusOK)
+	c := r.Dial(line, "+33639980611")
+	c.HearsAll("recorded", 10*time.Second)
+	c.HangsUp()
+	if err := os.RemoveAll(filepath.Join(r.Dir, "messages")); err != nil {
+		t.Fatal(err)
+	}
+	again := r.Dial(line, "+33639980612")
+	again.HearsAll("recorded", 10*time.Second)
+	again.HangsUp()
 }

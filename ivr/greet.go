@@ -143,13 +143,13 @@ func (j *Journey) heard(c call.Call, v *Visit, m Message) {
 // incident gives the sounds of a message: in the caller's language, or in French after a
 // word that says so.
 func (j *Journey) incident(ctx context.Context, v *Visit, m Message) []call.Sound {
-	lang, text := v.Lang, m.Text[v.Lang]
+	lang := v.Lang
 	var sounds []call.Sound
-	if text == "" {
+	if m.Text[lang] == "" {
 		sounds = j.prompts(ctx, v, "message.in-french")
-		lang, text = "fr", m.Text["fr"]
+		lang = "fr"
 	}
-	sound, err := j.Voice.Phrase(ctx, m.SoundName(), lang, service.Phrase{Say: text})
+	sound, err := j.Voice.Phrase(ctx, m.SoundName(), lang, m.Phrase(lang))
 	if err != nil {
 		j.Log.Error("an incident message cannot be said", "message", m.ID, "err", err)
 		return nil

@@ -424,6 +424,21 @@ func TestAnIncidentIsHeardInFullByThoseItConcerns(t *testing.T) {
 	})
 }
 
+func TestAMessageOfAMenuIsHeardByThoseWhoComeThere(t *testing.T) {
+	play(t, func(s *stage) {
+		s.board.publish(Message{Queue: MessageMenu + "second"})
+		c := s.dial(general)
+		time.Sleep(3 * time.Second)
+		c.hears("fr/bienvenue", "fr/menu-principal")
+		c.types("2")
+		time.Sleep(3 * time.Second)
+		c.hears("fr/message:1", "fr/menu-second")
+		c.types("7") // no choice: the menu is said again, the message is not
+		time.Sleep(3 * time.Second)
+		c.hears("fr/menu.wrong", "fr/menu-second")
+	})
+}
+
 func TestAMessageThatReplacesTheJourneyEndsTheCall(t *testing.T) {
 	play(t, func(s *stage) {
 		s.board.publish(Message{Queue: "titres", Replace: true})

@@ -18,6 +18,11 @@ func (j *Journey) menu(ctx context.Context, c call.Call, v *Visit) (string, erro
 	if !ok { // removed by a reload before a restart
 		m = v.def.Menus[v.def.Entry.Menu]
 	}
+	if v.Tries == 0 {
+		if replaced, err := j.sayIncidents(ctx, c, v, MessageMenu+m.ID); err != nil || replaced {
+			return StepReplaced, err
+		}
+	}
 	why := ""
 	for try := v.Tries; try <= patience; try++ {
 		key, err := c.Read(ctx, m.Timeout, j.prompts(ctx, v, why, m.Prompt)...)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"decroche/call"
+	"decroche/service"
 )
 
 const (
@@ -27,7 +28,11 @@ var ErrNoMessage = errors.New("there is no such message")
 type Message struct {
 	ID   int64
 	Text map[call.Lang]string
-	// Queue is the queue whose callers hear it, "" for all.
+	// Sound names recordings that are said in place of the text of their language; the text
+	// is what is read of it on the page and in text messages.
+	Sound map[call.Lang]string
+	// Queue is the queue whose callers hear it, MessageMenu and a menu for those who come to that
+	// menu, "" for all.
 	Queue string
 	// Replace says that the message takes the place of the journey: who calls now hears it
 	// and is let go. Callers who wait already hear it and keep their place.
@@ -79,7 +84,30 @@ func (m Message) Validate(now time.Time) error {
 			fail("the text in %s has %d characters: at most %d", lang, n, MessageMaxText)
 		}
 	}
+	for lang, sound := range m.Sound {
+		if m.Text[lang] == "" {
+			fail("the recording in %s has no text: write what it says, for those who read it", lang)
+		}
+		if len(sound) > 200 || strings.ContainsAny(sound, "/\\") {
+			fail("the recording in %s has no name of a recording", lang)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// MessageMenu begins the place of a message that is heard in a menu.
+const MessageMenu = "menu:"
+
+// MessageRecording begins the name of a message's recording, as a voice is asked for it.
+const MessageRecording = "message:"
+
+// Phrase is what a voice says of the message in a language that it has.
+func (m Message) Phrase(lang call.Lang) service.Phrase {
+	p := service.Phrase{Say: m.Text[lang]}
+	if sound := m.Sound[lang]; sound != "" {
+		p.Recording = MessageRecording + sound
+	}
+	return p
 }
 
 // SoundName is what logs, journals and tests call the message's sound.

@@ -326,7 +326,7 @@ voices_marker=$cache/voices-tried
 
 # voices_ready is true when Pico is there, or when it was looked for in vain within a day.
 voices_ready() {
-	have sox && have espeak-ng || return 1
+	have sox && sox --help 2>/dev/null | grep -qw mp3 && have espeak-ng || return 1
 	have pico2wave || [ -n "$(find "$voices_marker" -mmin -1440 2>/dev/null)" ]
 }
 

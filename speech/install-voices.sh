@@ -13,6 +13,9 @@ die() { say "$*"; exit 1; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# sox_reads says whether sox is there and reads MP3, which is a package of its own.
+sox_reads() { have sox && sox --help 2>/dev/null | grep -qw mp3; }
+
 # pico_works says whether Pico speaks French here: the program and its data.
 pico_works() {
 	have pico2wave || return 1
@@ -23,14 +26,14 @@ pico_works() {
 	return $pico_ok
 }
 
-if have espeak-ng && have sox && pico_works; then
+if have espeak-ng && sox_reads && pico_works; then
 	say "ready: SVOX Pico, espeak-ng and sox are installed"
 	exit 0
 fi
 
 fallback="the prompts are spoken by espeak-ng, which is less pleasant to hear"
 tried="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/decroche/no-pico"
-spoken_already() { have espeak-ng && have sox; }
+spoken_already() { have espeak-ng && sox_reads; }
 
 if spoken_already && [ "${1-}" != --again ] && [ -n "$(find "$tried" -mtime -1 2>/dev/null)" ]; then
 	say "SVOX Pico could not be had within the last day: $fallback (ask again: speech/install-voices.sh --again)"
@@ -62,12 +65,12 @@ apt() {
 known() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }
 
 if ! spoken_already; then
-	if ! { known espeak-ng && known sox; }; then
+	if ! { known espeak-ng && known libsox-fmt-mp3; }; then
 		say "reading the lists of packages …"
 		apt update || die "the lists of packages cannot be read: check the network and /etc/apt/sources.list*"
 	fi
 	say "installing espeak-ng and sox …"
-	apt install -y --no-install-recommends espeak-ng sox ||
+	apt install -y --no-install-recommends espeak-ng sox libsox-fmt-mp3 ||
 		die "espeak-ng and sox cannot be installed: see the lines above; on a machine whose lists are old, run 'apt-get update' first"
 fi
 

@@ -20,7 +20,7 @@ var (
 	ErrRequestReused = errors.New("the key of the request was used for another message")
 )
 
-const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by`
+const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds`
 
 // Publish keeps a message, durably, and returns it with its id. A zero Created is now, a zero
 // From is Created. A message that ivr.Message.Validate refuses is not kept. A request that
@@ -40,6 +40,10 @@ func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Messa
 	if err != nil {
 		return m, fmt.Errorf("publish a message: %w", err)
 	}
+	sounds, err := json.Marshal(m.Sound)
+	if err != nil {
+		return m, fmt.Errorf("publish a message: %w", err)
+	}
 	if key == "" {
 		key = rand.Text()
 	}
@@ -47,10 +51,10 @@ func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Messa
 	var kept ivr.Message
 	err = db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO messages
-			(request, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '') ON CONFLICT (request) DO NOTHING`,
+			(request, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '', $9) ON CONFLICT (request) DO NOTHING`,
 			key, clean(string(text)), clean(m.Queue), number(m.Replace), millis(m.From), millis(m.Until),
-			millis(m.Created), clean(m.CreatedBy))
+			millis(m.Created), clean(m.CreatedBy), clean(string(sounds)))
 		if err != nil {
 			return err
 		}
@@ -69,7 +73,7 @@ func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Messa
 // sameMessage says whether a repeated request asks for what was kept. The start is left out:
 // a request without one means "now", which moves.
 func sameMessage(a, b ivr.Message) bool {
-	return maps.Equal(a.Text, b.Text) && a.Queue == b.Queue && a.Replace == b.Replace && millis(a.Until) == millis(b.Until)
+	return maps.Equal(a.Text, b.Text) && maps.Equal(a.Sound, b.Sound) && a.Queue == b.Queue && a.Replace == b.Replace && millis(a.Until) == millis(b.Until)
 }
 
 // Active lists the messages heard at that time, oldest first.
@@ -118,10 +122,10 @@ func (db *DB) Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.
 
 func scanMessage[R interface{ Scan(...any) error }](row R) (ivr.Message, error) {
 	var m ivr.Message
-	var text string
+	var text, sounds string
 	var replaces int
 	var from, until, created, stopped int64
-	err := row.Scan(&m.ID, &text, &m.Queue, &replaces, &from, &until, &created, &m.CreatedBy, &stopped, &m.StoppedBy)
+	err := row.Scan(&m.ID, &text, &m.Queue, &replaces, &from, &until, &created, &m.CreatedBy, &stopped, &m.StoppedBy, &sounds)
 	if err != nil {
 		return m, err
 	}
@@ -129,6 +133,9 @@ func scanMessage[R interface{ Scan(...any) error }](row R) (ivr.Message, error) 
 	m.From, m.Until, m.Created, m.Stopped = fromMillis(from), fromMillis(until), fromMillis(created), fromMillis(stopped)
 	if err := json.Unmarshal([]byte(text), &m.Text); err != nil {
 		return m, fmt.Errorf("the texts of message %d: %w", m.ID, err)
+	}
+	if err := json.Unmarshal([]byte(sounds), &m.Sound); err != nil {
+		return m, fmt.Errorf("the recordings of message %d: %w", m.ID, err)
 	}
 	return m, nil
 }

@@ -200,6 +200,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Relay:     func() call.Number { return s.def.Load().RelayNumber() },
 		Interpret: s.interpret, Dismiss: s.x.Dismiss,
 		HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
+		HasMenu:  func(id string) bool { return s.def.Load().Menus[id] != nil },
 		Zone:     func() *time.Location { return s.def.Load().Location },
 		Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
 	}).Handler())

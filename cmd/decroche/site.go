@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +19,7 @@ import (
 	"decroche/ivr"
 	"decroche/metrics"
 	"decroche/people"
+	"decroche/service"
 	"decroche/speech"
 	"decroche/store"
 	"decroche/text"
@@ -26,8 +31,9 @@ func (s *server) assembleSite() {
 	site := &admin.Server{
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
 		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.Web.Admin.URL, Log: s.log,
-		Rehearse: func(ctx context.Context, lang call.Lang, words string) ([]byte, error) {
-			sound, err := s.lib.Text(ctx, "message", lang, words)
+		KeepSound: s.keepMessageSound,
+		Rehearse: func(ctx context.Context, lang call.Lang, p service.Phrase) ([]byte, error) {
+			sound, err := voice{s.lib, s}.Phrase(ctx, "message", lang, p)
 			if err != nil {
 				return nil, err
 			}
@@ -39,6 +45,65 @@ func (s *server) assembleSite() {
 	s.site = s.httpServer(site.Handler())
 	s.site.WriteTimeout = 0 // the board is a stream, which sets its own
 	s.site.RegisterOnShutdown(site.Close)
+}
+
+// longestMessage is how long the recording of an incident message may be.
+const longestMessage = time.Minute
+
+// keepMessageSound keeps a recording for incident messages, in the database, where every node finds
+// it, and gives its name. What cannot be said is refused.
+func (s *server) keepMessageSound(ctx context.Context, ext string, data []byte) (string, error) {
+	sum := sha256.Sum256(data)
+	name := hex.EncodeToString(sum[:16]) + ext
+	path, err := s.writeMessageSound(name, data)
+	if err != nil {
+		return "", err
+	}
+	sound, err := s.lib.Recording(ctx, "message", "fr", path)
+	if err == nil && sound.Duration > longestMessage {
+		err = fmt.Errorf("it lasts %s: %s at most", sound.Duration.Round(time.Second), longestMessage)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("%w: %w", admin.ErrSound, err), os.Remove(path))
+	}
+	return name, s.db.PutBlob(ctx, soundBlob+name, data)
+}
+
+const soundBlob = "message-sound:"
+
+// messageSound gives the file of a recording, from the database where it is not here yet.
+func (s *server) messageSound(ctx context.Context, name string) (string, error) {
+	if path := filepath.Join(s.c.messageSounds(), name); filepath.Base(name) == name {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	data, ok, err := s.db.GetBlob(ctx, soundBlob+name)
+	if err != nil || !ok {
+		return "", errors.Join(err, fmt.Errorf("there is no recording %q", name))
+	}
+	return s.writeMessageSound(name, data)
+}
+
+func (c *config) messageSounds() string { return filepath.Join(c.Data, "messages") }
+
+// writeMessageSound makes the file whole, or not at all.
+func (s *server) writeMessageSound(name string, data []byte) (string, error) {
+	dir := s.c.messageSounds()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("keep a recording: %w", err)
+	}
+	f, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return "", fmt.Errorf("keep a recording: %w", err)
+	}
+	defer os.Remove(f.Name())
+	path := filepath.Join(dir, filepath.Base(name))
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("keep a recording: %w", err)
+	}
+	return path, os.Rename(f.Name(), path)
 }
 
 // adminURL is how people reach the site.

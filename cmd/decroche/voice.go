@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"decroche/call"
@@ -28,6 +29,14 @@ type voice struct {
 
 // Phrase implements ivr.Voice.
 func (v voice) Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	if name, is := strings.CutPrefix(p.Recording, ivr.MessageRecording); is {
+		path, err := v.s.messageSound(ctx, name)
+		if err != nil { // the words are there
+			v.s.log.Error("a message's recording cannot be had; its text is said", "recording", name, "err", err)
+			return v.Text(ctx, name, lang, p.Say)
+		}
+		return v.Recording(ctx, name, lang, path)
+	}
 	if p.Recording != "" {
 		return v.Recording(ctx, name, lang, filepath.Join(filepath.Dir(v.s.c.Service), p.Recording))
 	}
@@ -86,8 +95,8 @@ func (s *server) render(ctx context.Context, def *service.Definition) error {
 
 // rehearse makes the sounds of a message before anybody hears it.
 func (s *server) rehearse(ctx context.Context, m ivr.Message) error {
-	for lang, text := range m.Text {
-		if _, err := s.lib.Text(ctx, "message", lang, text); err != nil {
+	for lang := range m.Text {
+		if _, err := (voice{s.lib, s}).Phrase(ctx, "message", lang, m.Phrase(lang)); err != nil {
 			return err
 		}
 	}

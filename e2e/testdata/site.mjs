@@ -31,6 +31,7 @@ page.on('console', m => { if (m.type() === 'error' && !/status of (401|410|422)/
 
 // look holds a page to what a page must be, at two widths.
 async function look (name) {
+  await page.evaluate(() => document.querySelectorAll('details').forEach(d => { d.open = true }))
   for (const width of [1280, 320]) {
     await page.setViewportSize({ width, height: 800 })
     const seen = await page.evaluate(() => ({

@@ -58,8 +58,12 @@ type Server struct {
 	Service  func() *service.Definition
 	Floor    *routing.Floor
 	Messages Messages
-	// Rehearse makes a text's sound as callers hear it, and gives it as a WAV file of telephone quality.
-	Rehearse func(ctx context.Context, lang call.Lang, text string) ([]byte, error)
+	// Rehearse makes the sound of a text, or of a recording of ivr.MessageRecording, as callers hear it,
+	// and gives it as a WAV file of telephone quality.
+	Rehearse func(ctx context.Context, lang call.Lang, p service.Phrase) ([]byte, error)
+	// KeepSound keeps a recording, by the ending of its file ("": ".wav", ".mp3", ".ogg"), and gives its name. It
+	// returns ErrSound when it cannot be said: it is empty, silent, too long, or no sound at all.
+	KeepSound func(ctx context.Context, ext string, data []byte) (string, error)
 	// Changed is called after a message was let out or stopped.
 	Changed func(ctx context.Context) error
 	// Heard tells how many callers heard a message, and how many of them hung up within ten seconds of it.
@@ -89,12 +93,18 @@ type Day struct {
 // Alarm is something that needs somebody: what it is, and what to do.
 type Alarm struct{ Title, Text, Do string }
 
+// ErrSound is of a recording that cannot be said.
+var ErrSound = errors.New("the recording cannot be said")
+
 const (
 	sessionLife = 12 * time.Hour
 	// idleLife is how long a session lasts without a request; it is looked at, and kept, every so often.
 	idleLife  = 2 * time.Hour
 	seenEvery = 5 * time.Minute
 	maxBody   = 64 << 10
+	// maxUpload bounds the form of a message with its recordings, maxSound one of them.
+	maxUpload = 32 << 20
+	maxSound  = 10 << 20
 )
 
 func init() { gob.Register(time.Time{}) }
@@ -141,7 +151,14 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /comptes/{name}/deconnecter", s.with(people.GivePeople, (*visit).endSessions))
 	mux.HandleFunc("GET /journal", s.with(people.SeeLog, (*visit).showLog))
 	mux.HandleFunc("/", s.open(func(v *visit) { v.stop(http.StatusNotFound, "missing") }))
-	return s.secure(s.sameOrigin(http.MaxBytesHandler(mux, maxBody)))
+	small, large := http.MaxBytesHandler(mux, maxBody), http.MaxBytesHandler(mux, maxUpload)
+	return s.secure(s.sameOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/messages/nouveau" {
+			large.ServeHTTP(w, r)
+			return
+		}
+		small.ServeHTTP(w, r)
+	})))
 }
 
 // open serves whoever comes.

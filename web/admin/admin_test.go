@@ -1,11 +1,14 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"html"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -38,7 +41,6 @@ type site struct {
 	db    *store.DB
 	floor *routing.Floor
 	web   *httptest.Server
-	said  []string
 	day   map[string]admin.Day
 	sites sites
 }
@@ -68,12 +70,17 @@ func open(t *testing.T) *site {
 	s.srv = &admin.Server{
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(), Service: func() *service.Definition { return def },
 		Floor: s.floor, Messages: s.db, Changed: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
-		Rehearse: func(_ context.Context, lang call.Lang, text string) ([]byte, error) {
-			s.said = append(s.said, string(lang)+" "+text)
-			if strings.Contains(text, "indicible") {
+		Rehearse: func(_ context.Context, _ call.Lang, p service.Phrase) ([]byte, error) {
+			if strings.Contains(p.Say, "indicible") {
 				return nil, fmt.Errorf("it cannot be said")
 			}
-			return []byte("RIFF of " + text), nil
+			return []byte("RIFF of " + p.Say + p.Recording), nil
+		},
+		KeepSound: func(_ context.Context, ext string, data []byte) (string, error) {
+			if string(data) == "silence" {
+				return "", fmt.Errorf("%w: it is silent", admin.ErrSound)
+			}
+			return fmt.Sprintf("%d%s", len(data), ext), nil
 		},
 		Reports: func() report.Source {
 			return report.Source{Figures: &metrics.Figures{Store: s.db.Ledger(), Settings: func() *metrics.Settings { return metrics.SettingsOf(def) }, Now: time.Now}, Service: def, Now: time.Now}
@@ -140,12 +147,18 @@ func (v *visitor) do(method, path string, form url.Values) *visitor {
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	return v.send(req)
+}
+
+func (v *visitor) send(req *http.Request) *visitor {
+	v.s.Helper()
 	res, err := v.client.Do(req)
 	v.s.must(err)
 	defer res.Body.Close()
 	raw, err := io.ReadAll(res.Body)
 	v.s.must(err)
-	v.status, v.at, v.body, v.answer = res.StatusCode, res.Request.URL.RequestURI(), html.UnescapeString(string(raw)), res.Header
+	body := strings.ReplaceAll(html.UnescapeString(string(raw)), "\u00a0", " ")
+	v.status, v.at, v.body, v.answer = res.StatusCode, res.Request.URL.RequestURI(), body, res.Header
 	return v
 }
 
@@ -549,4 +562,51 @@ func TestASiteIsSwitchedOffByHand(t *testing.T) {
 	v.submitTo("/sites/demarches", "why", strings.Repeat("x", 201)).wants(422, "200 caractères")
 	v.do(http.MethodPost, "/sites/autre", url.Values{"state": {"off"}}).wants(404)
 	s.account("lou", people.Auditor).get("/sites").wants(200, "En panne").lacks(`action="/sites/demarches"`)
+}
+
+func TestARecordingIsSentHeardAndKeptThroughTheSteps(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor).get("/messages/nouveau")
+	action, form := v.form("/messages/nouveau")
+	form.Set("text_fr", "Une panne.")
+	form.Set("end", "1h")
+	for name, data := range map[string]string{"panne.wav": "silence", "panne.exe": "un son"} {
+		v.upload(action, form, name, data).wants(422, "Ce fichier ne peut pas être dit", "Une panne.")
+	}
+	v.upload(action, form, "panne.MP3", "un son").wants(200, "Vérifier avant de diffuser", "son=6.mp3")
+	sound := regexp.MustCompile(`src="(/messages/ecoute[^"]*)"`).FindStringSubmatch(v.body)[1]
+	_, form = v.form("/messages/nouveau")
+	w := *v
+	if w.get(sound); w.body != "RIFF of Une panne.message:6.mp3" {
+		t.Errorf("the sound is %q", w.body)
+	}
+	form.Set("step", "change")
+	v.do(http.MethodPost, action, form).wants(200, "Un enregistrement est déjà là")
+	form.Set("step", "publish")
+	v.do(http.MethodPost, action, form).wants(200, "Votre message est enregistré")
+	all, err := s.db.Messages(s.Context(), time.Time{})
+	s.must(err)
+	if len(all) != 1 || all[0].Sound["fr"] != "6.mp3" || all[0].Text["fr"] != "Une panne." {
+		t.Errorf("published: %+v", all)
+	}
+	v.upload(action, form, "grand.wav", strings.Repeat("x", 33<<20)).wants(413, "trop gros")
+}
+
+// upload sends a form with a recording.
+func (v *visitor) upload(path string, form url.Values, name, data string) *visitor {
+	v.s.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for field, values := range form {
+		v.s.must(w.WriteField(field, values[0]))
+	}
+	f, err := w.CreateFormFile("sound_fr", name)
+	v.s.must(err)
+	_, err = f.Write([]byte(data))
+	v.s.must(errors.Join(err, w.Close()))
+	req, err := http.NewRequestWithContext(v.s.Context(), http.MethodPost, v.s.web.URL+path, &b)
+	v.s.must(err)
+	req.Header = v.header.Clone()
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	return v.send(req)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +43,7 @@ type said struct {
 	Lang       call.Lang
 	Name, Text string
 	Sound      string
+	Recorded   bool
 }
 
 func (v *visit) showMessages() {
@@ -92,7 +95,7 @@ func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
 
 func (v *visit) texts(m ivr.Message) (all []said) {
 	for _, l := range v.langsOf(m.Text) {
-		all = append(all, said{l, v.T("lang." + string(l)), m.Text[l], listenTo(l, m.Text[l])})
+		all = append(all, said{l, v.T("lang." + string(l)), m.Text[l], listenTo(l, m.Text[l], m.Sound[l]), m.Sound[l] != ""})
 	}
 	return all
 }
@@ -112,15 +115,31 @@ func (v *visit) langsOf(texts map[call.Lang]string) (langs []call.Lang) {
 	return langs
 }
 
-func listenTo(l call.Lang, words string) string {
-	return "/messages/ecoute?" + url.Values{"langue": {string(l)}, "texte": {words}}.Encode()
+func listenTo(l call.Lang, words, sound string) string {
+	return "/messages/ecoute?" + url.Values{"langue": {string(l)}, "texte": {words}, "son": {sound}}.Encode()
 }
 
 func (v *visit) where(queue string) string {
 	if queue == "" {
 		return v.T("messages.where.all")
 	}
+	if menu, is := strings.CutPrefix(queue, ivr.MessageMenu); is {
+		return v.T("messages.where.menu", "menu", v.menuName(menu))
+	}
 	return v.T("messages.where.queue", "queue", v.queueName(queue))
+}
+
+// menuName is how a menu begins, for it has no name but the one in the definition.
+func (v *visit) menuName(id string) string {
+	m := v.def.Menus[id]
+	if m == nil {
+		return id
+	}
+	words := []rune(v.phrase(v.def.Prompts[m.Prompt]))
+	if len(words) > 40 {
+		words = append(words[:40], '…')
+	}
+	return id + " (" + string(words) + ")"
 }
 
 func (v *visit) effect(replace bool) string {
@@ -154,7 +173,8 @@ func (v *visit) listen() {
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
 	defer cancel()
-	wav, err := v.s.Rehearse(ctx, lang, words)
+	m := ivr.Message{Text: map[call.Lang]string{lang: words}, Sound: map[call.Lang]string{lang: q.Get("son")}}
+	wav, err := v.s.Rehearse(ctx, lang, m.Phrase(lang))
 	if err != nil {
 		v.fail("say a message", err)
 		return
@@ -189,6 +209,7 @@ type writeView struct {
 type langField struct {
 	Lang       call.Lang
 	Name, Text string
+	Sound      string // the recording that was sent
 	Needed     bool
 }
 
@@ -206,11 +227,16 @@ func (v *visit) writePage() {
 	w := v.Write
 	w.Max, w.Today = ivr.MessageMaxText, v.now.In(v.zone()).Format(time.DateOnly)
 	if len(w.Langs) == 0 {
-		w.Langs = v.langFields(nil)
+		w.Langs = v.langFields(nil, nil)
 	}
 	w.Queues = []choice{{"", v.T("messages.where.all"), w.Queue == ""}}
 	for _, id := range slices.Sorted(maps.Keys(v.def.Queues)) {
 		w.Queues = append(w.Queues, choice{id, v.T("messages.where.queue", "queue", v.queueName(id)), w.Queue == id})
+	}
+	for _, id := range slices.Sorted(maps.Keys(v.def.Menus)) {
+		if place := ivr.MessageMenu + id; id != v.def.Entry.Menu {
+			w.Queues = append(w.Queues, choice{place, v.where(place), w.Queue == place})
+		}
 	}
 	w.Ends = nil
 	for _, id := range []string{"1h", "2h", "4h"} {
@@ -229,11 +255,11 @@ func (v *visit) writePage() {
 }
 
 // langFields are French, which is needed, and the other languages of the service.
-func (v *visit) langFields(texts map[call.Lang]string) []langField {
-	all := []langField{{"fr", v.T("lang.fr"), texts["fr"], true}}
+func (v *visit) langFields(texts, sounds map[call.Lang]string) []langField {
+	all := []langField{{"fr", v.T("lang.fr"), texts["fr"], sounds["fr"], true}}
 	for _, l := range v.def.Languages {
 		if l != "fr" {
-			all = append(all, langField{l, v.T("lang." + string(l)), texts[l], false})
+			all = append(all, langField{l, v.T("lang." + string(l)), texts[l], sounds[l], false})
 		}
 	}
 	return all
@@ -255,13 +281,19 @@ func (v *visit) typedMessage() ivr.Message {
 		UntilDay: post("until_day"), UntilAt: post("until_at"), Later: post("later") != "", FromDay: post("from_day"), FromAt: post("from_at"),
 	}
 	v.Write = w
-	m := ivr.Message{Text: map[call.Lang]string{}, Queue: w.Queue, Replace: w.Effect == "replace", Created: v.now, From: v.now, CreatedBy: v.Me.Name}
+	m := ivr.Message{Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Replace: w.Effect == "replace", Created: v.now, From: v.now, CreatedBy: v.Me.Name}
 	for _, l := range append([]call.Lang{"fr"}, v.def.Languages...) {
 		if words := strings.TrimSpace(post("text_" + string(l))); words != "" {
 			m.Text[l] = words
 		}
+		if name := v.typedSound(l); name != "" {
+			m.Sound[l] = name
+			if m.Text[l] == "" && l != "fr" {
+				v.wrong("text_"+string(l), "write.error.said")
+			}
+		}
 	}
-	w.Langs = v.langFields(m.Text)
+	w.Langs = v.langFields(m.Text, m.Sound)
 	if m.Text["fr"] == "" {
 		v.wrong("text_fr", "write.error.text")
 	}
@@ -270,7 +302,7 @@ func (v *visit) typedMessage() ivr.Message {
 			v.wrong("text_"+string(l.Lang), "write.error.long", "n", n, "max", ivr.MessageMaxText)
 		}
 	}
-	if w.Queue != "" && v.def.Queues[w.Queue] == nil {
+	if menu, is := strings.CutPrefix(w.Queue, ivr.MessageMenu); w.Queue != "" && v.def.Queues[w.Queue] == nil && (!is || v.def.Menus[menu] == nil) {
 		v.wrong("queue", "write.error.queue")
 	}
 	if w.Later {
@@ -299,6 +331,45 @@ func (v *visit) typedMessage() ivr.Message {
 	return m
 }
 
+// typedSound is the recording of a language: one that is sent now, or was before; "" for none.
+func (v *visit) typedSound(l call.Lang) string {
+	field := "sound_" + string(l)
+	if v.r.PostFormValue("drop_"+string(l)) != "" {
+		return ""
+	}
+	before := v.r.PostFormValue("kept_" + string(l))
+	if v.r.MultipartForm == nil || len(v.r.MultipartForm.File[field]) == 0 {
+		return before
+	}
+	h := v.r.MultipartForm.File[field][0]
+	if h.Size == 0 && h.Filename == "" {
+		return before
+	}
+	ext := strings.ToLower(filepath.Ext(h.Filename))
+	if !slices.Contains([]string{".wav", ".mp3", ".ogg"}, ext) || h.Size > maxSound {
+		v.wrong(field, "write.error.sound")
+		return before
+	}
+	f, err := h.Open()
+	if err != nil {
+		v.wrong(field, "write.error.sound")
+		return before
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err == nil {
+		var name string
+		if name, err = v.s.KeepSound(v.r.Context(), ext, data); err == nil {
+			return name
+		}
+	}
+	if !errors.Is(err, ErrSound) {
+		v.s.Log.Error("a recording could not be kept", "err", err)
+	}
+	v.wrong(field, "write.error.sound")
+	return before
+}
+
 // typedMoment reads a day and a time of day in the service's time zone.
 func (v *visit) typedMoment(field, day, at string) time.Time {
 	t, err := time.ParseInLocation("2006-01-02 15:04", day+" "+at, v.zone())
@@ -311,6 +382,10 @@ func (v *visit) typedMoment(field, day, at string) time.Time {
 
 // write takes the form: first to be read and listened to, then to be let out.
 func (v *visit) write() {
+	if err := v.r.ParseMultipartForm(maxSound); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		v.stop(http.StatusRequestEntityTooLarge, "unread")
+		return
+	}
 	m := v.typedMessage()
 	step := v.r.PostFormValue("step")
 	if len(v.Errors) > 0 || step == "change" {
@@ -320,9 +395,9 @@ func (v *visit) write() {
 		v.writePage()
 		return
 	}
-	for l, words := range m.Text { // who cannot be heard is not let out, and nobody waits for the rendering
+	for l := range m.Text { // who cannot be heard is not let out, and nobody waits for the rendering
 		ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
-		_, err := v.s.Rehearse(ctx, l, words)
+		_, err := v.s.Rehearse(ctx, l, m.Phrase(l))
 		cancel()
 		if err != nil {
 			v.s.Log.Error("a message cannot be said", "lang", l, "err", err)

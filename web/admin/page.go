@@ -109,7 +109,16 @@ func inside(to string) string {
 }
 
 // T is a text of the catalogue.
-func (v *visit) T(id string, pairs ...any) string { return text.Get(v.Lang, "admin."+id, pairs...) }
+func (v *visit) T(id string, pairs ...any) string {
+	t := text.Get(v.Lang, "admin."+id, pairs...)
+	if v.Lang == "fr" {
+		t = setApart.Replace(t)
+	}
+	return t
+}
+
+// setApart keeps the signs that French sets apart on the line of their word.
+var setApart = strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " ?", "\u00a0?", " !", "\u00a0!")
 
 func (v *visit) CSS() string       { return cssPath }
 func (v *visit) Script() string    { return scriptPath }

@@ -69,6 +69,8 @@ type Server struct {
 	Relay func() call.Number
 	// HasQueue tells whether the service has a queue.
 	HasQueue func(id string) bool
+	// HasMenu tells whether the service has a menu.
+	HasMenu func(id string) bool
 	// Zone is the service's time zone, for times given as "18:00".
 	Zone   func() *time.Location
 	Reload func(ctx context.Context) (string, error)
@@ -292,8 +294,8 @@ func (s *Server) publish(r *http.Request) (any, error) {
 			return nil, bad("from: %w", err)
 		}
 	}
-	if m.Queue != "" && !s.HasQueue(m.Queue) {
-		return nil, bad("there is no queue %q in the service", m.Queue)
+	if menu, is := strings.CutPrefix(m.Queue, ivr.MessageMenu); m.Queue != "" && !s.HasQueue(m.Queue) && (!is || !s.HasMenu(menu)) {
+		return nil, bad("there is no queue %q in the service, nor such a menu (%sNAME)", m.Queue, ivr.MessageMenu)
 	}
 	if err := m.Validate(now); err != nil {
 		return nil, &fault{http.StatusBadRequest, err}
