@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +48,9 @@ func TestUpRunsTheLineAndStopsWhatItStartedAndNothingElse(t *testing.T) {
 	if err := up.Wait(); err != nil {
 		t.Errorf("ended by Ctrl-C: %v\n%s", err, log.String())
 	}
-	if want := fmt.Sprintf("ready sip:%s@%s web http://%s\n", line, r.SIP, r.Web); out.String() != want {
+	want := fmt.Sprintf("^ready sip:%s@%s web http://%s\nadministration: choose the first password at http://%s/mot-de-passe/[A-Z2-7]{26} \\(serves once, for 24 hours\\)\n$",
+		regexp.QuoteMeta(line), r.SIP, r.Web, r.Admin)
+	if !regexp.MustCompile(want).MatchString(out.String()) {
 		t.Errorf("it printed %q, not %q", out.String(), want)
 	}
 	if pid := rig.AsteriskPID(t, log.String()); rig.Lives(pid) {
