@@ -160,13 +160,16 @@ func TestInstallScriptSaysWhatItDidOrWhyNot(t *testing.T) {
 			"apt-get": "echo 'E: Temporary failure resolving' >&2; exit 100",
 		}), 1, "Temporary failure resolving"},
 		"no Pico on the mirror": {stubs(t, tools, map[string]string{
-			"id": "echo 0", "espeak-ng": "exit 0", "sox": "exit 0", "apt-cache": "exit 0", "apt-get": aptWithoutPico,
+			"id": "echo 0", "espeak-ng": "exit 0", "sox": "echo flac mp3 wav", "apt-cache": "exit 0", "apt-get": aptWithoutPico,
 		}), 0, "spoken by espeak-ng"},
 		"all there": {stubs(t, tools, map[string]string{
-			"espeak-ng": "exit 0", "sox": "exit 0", "pico2wave": `echo x >"$4"`,
+			"espeak-ng": "exit 0", "sox": "echo flac mp3 wav", "pico2wave": `echo x >"$4"`,
 		}), 0, "ready: SVOX Pico"},
+		"sox does not read MP3": {stubs(t, tools, map[string]string{
+			"id": "echo 1000", "espeak-ng": "exit 0", "sox": "echo flac wav", "apt-get": "exit 9",
+		}), 1, "root is needed to install"},
 		"no root, and espeak-ng is there": {stubs(t, tools, map[string]string{
-			"id": "echo 1000", "espeak-ng": "exit 0", "sox": "exit 0", "apt-get": "exit 9",
+			"id": "echo 1000", "espeak-ng": "exit 0", "sox": "echo flac mp3 wav", "apt-get": "exit 9",
 		}), 0, "root is needed"},
 	} {
 		cmd := exec.CommandContext(t.Context(), "/bin/sh", "./install-voices.sh")
@@ -184,7 +187,7 @@ func TestInstallScriptSaysWhatItDidOrWhyNot(t *testing.T) {
 func TestInstallScriptDoesNotAskForPicoAtEveryStart(t *testing.T) {
 	asked := filepath.Join(t.TempDir(), "asked")
 	bin := stubs(t, "sh mktemp rm awk sed tail grep chmod cat find mkdir dirname", map[string]string{
-		"id": "echo 0", "espeak-ng": "exit 0", "sox": "exit 0", "apt-cache": "exit 0",
+		"id": "echo 0", "espeak-ng": "exit 0", "sox": "echo flac mp3 wav", "apt-cache": "exit 0",
 		"apt-get": "echo x >>" + asked + "; exit 100",
 	})
 	home := t.TempDir()
