@@ -61,7 +61,7 @@ func run() int {
 	flag.IntVar(&o.waiting, "waiting", 300, "callers held; 0: do not")
 	flag.IntVar(&o.top, "top", 40, "the highest rate that is tried; 0: none")
 	flag.IntVar(&o.callbacks, "callbacks", 32, "callbacks measured, one after the other; 0: none")
-	flag.StringVar(&o.part, "part", "", "callbacks, ledger: these alone, and no file")
+	flag.StringVar(&o.part, "part", "", "callbacks, site, ledger: these alone, and no file")
 	flag.IntVar(&o.contacts, "contacts", 2_000_000, "contacts of the year whose figures are measured, and half and a quarter of them; 0: none")
 	flag.StringVar(&o.engine, "engine", "both", "sqlite, postgres, or both, for these")
 	flag.StringVar(&o.keep, "keep", "", "keep SQLite's years in this folder: they are told once, and measured again; empty: told anew")
@@ -89,7 +89,7 @@ func measure(ctx context.Context, o options) error {
 	if o.part == ledgerPart {
 		return r.ledger(ctx)
 	}
-	if _, err := exec.LookPath("sipp"); err != nil && o.part != callbacks {
+	if _, err := exec.LookPath("sipp"); err != nil && o.part != callbacks && o.part != sitePart {
 		return errors.New("sipp is missing: apt-get install sip-tester, or make bench")
 	}
 	if o.bin == "" {
@@ -105,10 +105,14 @@ func measure(ctx context.Context, o options) error {
 			return fmt.Errorf("build decroche: %w\n%s", err, out)
 		}
 	}
-	if o.part != "" && o.part != callbacks {
-		return fmt.Errorf("there is no part %q: write callbacks or ledger", o.part)
+	if o.part != "" && o.part != callbacks && o.part != sitePart {
+		return fmt.Errorf("there is no part %q: write callbacks, site or ledger", o.part)
 	}
 	say("machine: %v; Asterisk %s; load average %s", machine(), r.asterisk, r.loadBefore)
+	if o.part == sitePart {
+		r.o.bin = o.bin
+		return r.site(ctx)
+	}
 	if err := r.callbacks(ctx); err != nil || o.part != "" {
 		return err
 	}
