@@ -175,7 +175,11 @@ func (c *Client) answer(ctx context.Context, res *http.Response, out any, fail f
 		_ = json.Unmarshal(b, &said) // some answers are HTML, then the status says enough
 		return fail(res.StatusCode, cmp.Or(said.Message, said.Error, http.StatusText(res.StatusCode)), nil)
 	}
-	if out == nil {
+	switch out := out.(type) {
+	case nil:
+		return nil
+	case *[]byte: // a file
+		*out = b
 		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {

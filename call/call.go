@@ -122,6 +122,14 @@ type Call interface {
 	Hangup(ctx context.Context) error
 }
 
+// Recorder is a call that can be recorded.
+type Recorder interface {
+	Call
+	// Record records what is said on the line from now on, for up to longest, until # is typed or
+	// nothing is said for a while. It gives a WAV file.
+	Record(ctx context.Context, longest time.Duration) (wav []byte, err error)
+}
+
 // Outgoing is a call that we place. Until Dial has returned nil nobody is on the line: only
 // Info, Ring and ResumeLeg may be used, and the context ends when the call is given up.
 type Outgoing interface {

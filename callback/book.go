@@ -308,7 +308,7 @@ func (b *Book) draft(ctx context.Context, pl plan) (Promise, error) {
 		until, ok := pl.place()
 		if ok {
 			p.Joined, p.Due, p.By = pl.Joined, pl.Joined, until
-			if p.Origin == FromQueue || p.Origin == FromSaturated || p.Origin == FromClosing || p.Origin == FromAccess {
+			if p.Origin == FromQueue || p.Origin == FromSaturated || p.Origin == FromClosing || p.Origin == FromAccess || p.Origin == FromMessage {
 				p.Due = pl.now.Add(handsFree)
 			}
 			return p, nil

@@ -43,6 +43,7 @@ const (
 	FromAgent     Origin = "agent"     // an agent wrote it down
 	FromCutOff    Origin = "cut_off"   // the line was cut while the caller waited
 	FromAccess    Origin = "access"    // behind the key for deaf and hard-of-hearing callers
+	FromMessage   Origin = "message"   // an incident message offered it
 	FromSurvey    Origin = "survey"    // who was not satisfied, and wants to be called back
 )
 

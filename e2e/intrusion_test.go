@@ -277,7 +277,7 @@ func TestTheLineListensForSIPAndTheWebAloneAndForARIOnLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	resolver := 0
-	allowed := map[string]bool{"udp " + r.SIP: false, "tcp " + r.SIP: false, "tcp " + r.Web: false, "tcp " + r.Public: false, "tcp " + ariAddress(t, r): false}
+	allowed := map[string]bool{"udp " + r.SIP: false, "tcp " + r.SIP: false, "tcp " + r.Web: false, "tcp " + r.Public: false, "tcp " + r.Admin: false, "tcp " + ariAddress(t, r): false}
 	for l := range strings.Lines(string(out)) {
 		ours := false
 		for pid := range group {

@@ -3,7 +3,9 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"html"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -17,8 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"decroche/call"
 	"decroche/e2e/browser"
 	"decroche/e2e/rig"
+	"decroche/e2e/softphone"
 )
 
 // happening is a line of site.mjs.
@@ -125,45 +129,10 @@ func TestARecordingSentOnTheSiteIsHeardByCallers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", "lou", "--role", "editor"))
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Jar: jar, Timeout: 20 * time.Second}
-	post := func(address string, form url.Values, sound []byte, want int) {
-		t.Helper()
-		var b bytes.Buffer
-		w := multipart.NewWriter(&b)
-		for field, values := range form {
-			_ = w.WriteField(field, values[0])
-		}
-		if sound != nil {
-			f, err := w.CreateFormFile("sound_fr", "message.wav")
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = f.Write(sound)
-		}
-		_ = w.Close()
-		res, err := client.Post(address, w.FormDataContentType(), &b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		if page, _ := io.ReadAll(res.Body); res.StatusCode != want {
-			t.Fatalf("%s is answered %d, want %d:\n%s", address, res.StatusCode, want, page)
-		}
-	}
-	const password = "une phrase que je retiens"
-	res, err := client.PostForm(link, url.Values{"password": {password}, "again": {password}})
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("the password: %v %v", res, err)
-	}
-	res.Body.Close()
+	lou := signIn(t, r, "lou", "editor")
 	form := url.Values{"key": {"k1"}, "text_fr": {"Guichets fermés."}, "effect": {"say"}, "end": {"1h"}, "step": {"publish"}}
-	post("http://"+r.Admin+"/messages/nouveau", form, []byte("no sound at all"), http.StatusUnprocessableEntity)
-	post("http://"+r.Admin+"/messages/nouveau", form, sound, http.StatusOK)
+	lou.post("/messages/nouveau", form, []byte("no sound at all"), http.StatusUnprocessableEntity)
+	lou.post("/messages/nouveau", form, sound, http.StatusOK)
 	c := r.Dial(line, "+33639980611")
 	c.HearsAll("recorded", 10*time.Second)
 	c.HangsUp()
@@ -173,4 +142,155 @@ func TestARecordingSentOnTheSiteIsHeardByCallers(t *testing.T) {
 	again := r.Dial(line, "+33639980612")
 	again.HearsAll("recorded", 10*time.Second)
 	again.HangsUp()
+}
+
+// visitor is somebody who is signed in to the administration site, without a browser.
+type visitor struct {
+	t      *testing.T
+	r      *rig.Rig
+	client *http.Client
+}
+
+// signIn makes an account with its password.
+func signIn(t *testing.T, r *rig.Rig, name, role string) *visitor {
+	t.Helper()
+	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", name, "--role", role))
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &visitor{t, r, &http.Client{Jar: jar, Timeout: 20 * time.Second}}
+	const password = "une phrase que je retiens"
+	res, err := v.client.PostForm(link, url.Values{"password": {password}, "again": {password}})
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("the password: %v %v", res, err)
+	}
+	res.Body.Close()
+	return v
+}
+
+// post sends a form, with a sound if there is one, and gives the page.
+func (v *visitor) post(path string, form url.Values, sound []byte, want int) string {
+	v.t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for field, values := range form {
+		_ = w.WriteField(field, values[0])
+	}
+	if sound != nil {
+		f, err := w.CreateFormFile("sound_fr", "message.wav")
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		_, _ = f.Write(sound)
+	}
+	_ = w.Close()
+	res, err := v.client.Post("http://"+v.r.Admin+path, w.FormDataContentType(), &b)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.read(path, res, want)
+}
+
+func (v *visitor) get(path string, want int) string {
+	v.t.Helper()
+	res, err := v.client.Get("http://" + v.r.Admin + path)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.read(path, res, want)
+}
+
+func (v *visitor) read(path string, res *http.Response, want int) string {
+	v.t.Helper()
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != want {
+		v.t.Fatalf("%s is answered %d, want %d (%v):\n%s", path, res.StatusCode, want, err, page)
+	}
+	return html.UnescapeString(string(page))
+}
+
+// An editor records a message by telephone, on the private number and with the code of the page; nobody
+// hears it before a second person lets it out, and then callers hear the voice that was recorded.
+func TestAMessageRecordedByTelephoneIsHeardOnceASecondPersonLetsItOut(t *testing.T) {
+	t.Parallel()
+	const private = "+33199003949"
+	r := rig.Start(t, rig.Options{Admin: `, approval: true, recorder: "01 99 00 39 49"`})
+	const words = "Les guichets de la rue haute sont fermés par une inondation."
+	spoken := r.SoundOf("spoken", "fr", words)
+	lou, dom := signIn(t, r, "lou", "editor"), signIn(t, r, "dom", "approver")
+	form := url.Values{"key": {"k1"}, "text_fr": {"Guichets fermés."}, "effect": {"exit"}, "end": {"1h"}, "step": {"phone_fr"}}
+	page := lou.post("/messages/nouveau", form, nil, http.StatusOK)
+	code := regexp.MustCompile(`name="phone_fr" value="(\d{6})"`).FindStringSubmatch(page)
+	if code == nil || !strings.Contains(page, "01 99 00 39 49") {
+		t.Fatalf("the page gives no code:\n%s", page)
+	}
+
+	studio := r.Dial(private, "+33639980621")
+	studio.Hears("fr/studio.code", 10*time.Second)
+	studio.Types(code[1])
+	studio.HearsAll("fr/studio.speak", 15*time.Second)
+	time.Sleep(time.Second) // as people take breath
+	if err := studio.Speak(t.Context(), spoken.PCM); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	studio.Types("#")
+	studio.HearsAll("fr/studio.listen", 15*time.Second)
+	studio.Hears("fr/studio.choice", 20*time.Second)
+	studio.Types("1")
+	studio.HearsAll("fr/studio.kept", 10*time.Second)
+	studio.Ends(15 * time.Second)
+	if got := lou.get("/messages/enregistrement/"+code[1], http.StatusOK); got != "yes" {
+		t.Errorf("the page is told %q", got)
+	}
+	files, err := filepath.Glob(filepath.Join(r.Dir, "messages", "*.wav"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("recordings: %q, %v", files, err)
+	}
+	wav, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pcm := make([]int16, (len(wav)-44)/2)
+	if _, err := binary.Decode(wav[44:], binary.LittleEndian, pcm); err != nil {
+		t.Fatal(err)
+	}
+	heard := softphone.NewIndex([]softphone.Prompt{spoken}).Recognise(softphone.Recording{Codec: "L16", PCM: pcm})
+	if len(heard) != 1 || !heard[0].Is("spoken") || heard[0].Score < 0.9 {
+		t.Errorf("what was recorded is not what was said: %v", heard)
+	}
+	r.LearnRecording("recorded", files[0])
+	if n := len(r.Facts(call.EventArrived)); n != 0 {
+		t.Errorf("the recording counts as %d contacts", n)
+	}
+
+	form.Set("phone_fr", code[1])
+	form.Set("step", "publish")
+	if page := lou.post("/messages/nouveau", form, nil, http.StatusOK); !strings.Contains(page, "Attend un accord") || strings.Contains(page, "/autoriser") {
+		t.Errorf("the author sees:\n%s", page)
+	}
+	before := r.Dial(line, "+33639980622")
+	before.Hears("fr/menu-principal", 15*time.Second)
+	before.HangsUp()
+	action := regexp.MustCompile(`action="(/messages/\d+/autoriser)"`).FindStringSubmatch(dom.get("/messages", http.StatusOK))
+	if action == nil {
+		t.Fatal("the second person cannot let it out")
+	}
+	lou.post(action[1], nil, nil, http.StatusForbidden)
+	dom.post(action[1], nil, nil, http.StatusOK)
+	c := r.Dial(line, "+33639980623")
+	c.HearsAll("recorded", 10*time.Second)
+	c.Hears("fr/message.exit", 10*time.Second)
+	c.Types("9")
+	c.HearsAll("fr/goodbye", 10*time.Second)
+	c.Ends(10 * time.Second)
+	r.WaitFact(call.EventEnded, func(f rig.Fact) bool { return f.Data["outcome"] == "self_served" })
+	if guess := r.Dial(private, "+33639980624"); guess != nil {
+		guess.Hears("fr/studio.code", 10*time.Second)
+		guess.Types(code[1]) // it has served
+		guess.Hears("fr/studio.wrong", 10*time.Second)
+		guess.HangsUp()
+	}
 }

@@ -2,7 +2,6 @@ package ivr
 
 import (
 	"context"
-	"time"
 
 	"decroche/call"
 	"decroche/callback"
@@ -12,7 +11,7 @@ import (
 // closed says that the line is closed, when it opens, what else can be done, and how to
 // be called back (row 2 of the guide).
 func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, error) {
-	opening := v.def.Opening(time.Now())
+	opening := v.def.Opening(j.now())
 	reason, first := call.ReasonClosedHours, v.def.Closed.Prompt
 	switch opening.Why {
 	case service.WhyHoliday:
@@ -23,8 +22,12 @@ func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, er
 			first = opening.Closure.Prompt
 		}
 	}
-	if _, err := j.sayIncidents(ctx, c, v, ""); err != nil {
-		return "", err
+	// What a message offers is for who can reach a person: here a callback is offered to all.
+	for _, m := range j.unheard(v, "") {
+		if err := c.Say(ctx, j.incident(ctx, v, m)...); err != nil {
+			return "", err
+		}
+		j.heard(c, v, m)
 	}
 	w := v.def.Closed
 	w.Prompt = first
@@ -41,7 +44,7 @@ func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, er
 // shut says that the caller is in the menu of the hours at which nobody answers, and that it is so still.
 func (j *Journey) shut(c call.Call, v *Visit) bool {
 	number, _ := v.def.NumberFor(c.Info().To)
-	return v.SelfCare && !v.def.OpeningFor(number, time.Now()).Open
+	return v.SelfCare && !v.def.OpeningFor(number, j.now()).Open
 }
 
 // saturated says that nobody can take the call now, and what else can be done.

@@ -2,7 +2,7 @@
 // steps that read like the conversation.
 //
 //	greet → language → hours → news → menu ⇄ info, access → queue → talk → survey → goodbye
-//	           closed, saturated, replaced and sorry are the ways out that cannot lead to a person now
+//	           closed, saturated, replaced, exit and sorry are the ways out that cannot lead to a person now
 //	queue, closed, saturated ⇄ callback → callback.when → callback.noted: a promise to call back
 //	survey → callback: who was not satisfied may be called back
 //	recall.agent → recall.dial → recall.greet → talk: a call that we place to keep one
@@ -81,6 +81,15 @@ type Journey struct {
 	Tags Tags
 	// Surveys asks callers what they thought; nil: nobody is asked.
 	Surveys Surveys
+	// Now is the time that decides what is said; nil is the clock. A rehearsal has another.
+	Now func() time.Time
+}
+
+func (j *Journey) now() time.Time {
+	if j.Now != nil {
+		return j.Now()
+	}
+	return time.Now()
 }
 
 // Visit is what the journey knows of one caller. It is saved between steps.
@@ -124,6 +133,9 @@ type Visit struct {
 	Tags []tags.Kind `json:"tags,omitempty"`
 	// Offline: they do without the internet; nothing is offered online any more.
 	Offline bool `json:"offline,omitempty"`
+	// Link and Exit are what a message offered to who waits: a link to be sent, and to end the call.
+	Link string `json:"link,omitempty"`
+	Exit bool   `json:"exit,omitempty"`
 	// LinkSent: the one link of this call was sent.
 	LinkSent bool `json:"link_sent,omitempty"`
 	// Again counts how often words were asked for again, Written those sent as a text.
@@ -166,6 +178,7 @@ const (
 	StepClosed    = "closed"
 	StepSaturated = "saturated"
 	StepReplaced  = "replaced"
+	StepExit      = "exit"
 	StepUnknown   = "unknown"
 	StepSorry     = "sorry"
 
@@ -197,6 +210,7 @@ func (j *Journey) Steps() map[string]call.Step[Visit] {
 		StepClosed:    j.closed,
 		StepSaturated: j.saturated,
 		StepReplaced:  j.replaced,
+		StepExit:      j.exit,
 		StepUnknown:   j.unknown,
 		StepSorry:     j.sorry,
 
@@ -215,7 +229,8 @@ func (j *Journey) Steps() map[string]call.Step[Visit] {
 			if v.def == nil { // the first step of this process for the call
 				v.def = j.Service()
 			}
-			if !strings.HasPrefix(name, "recall.") { // where a key is a sign of a person
+			_, rehearsed := c.(*rehearsed)
+			if !strings.HasPrefix(name, "recall.") && !rehearsed { // where a key is a sign of a person
 				c = &listener{Call: c, j: j, v: v}
 			}
 			return step(ctx, c, v)
@@ -240,6 +255,11 @@ func (j *Journey) Ended(v *Visit, step string, err error) call.End {
 		return call.End{Outcome: call.Answered, Reason: reason}
 	case StepQueue:
 		return call.End{Outcome: call.Abandoned, Reason: reason}
+	case StepExit:
+		if v.AgentAsked {
+			return call.End{Outcome: call.Abandoned, Reason: call.ReasonHeardAll}
+		}
+		return call.End{Outcome: call.SelfServed, Reason: call.ReasonHeardAll}
 	case StepCallback, StepWhen, StepNoted: // from the access too
 		return call.End{Outcome: v.outcomeUnpromised(), Reason: reason}
 	case StepClosed:

@@ -19,8 +19,8 @@ func (j *Journey) menu(ctx context.Context, c call.Call, v *Visit) (string, erro
 		m = v.def.Menus[v.def.Entry.Menu]
 	}
 	if v.Tries == 0 {
-		if replaced, err := j.sayIncidents(ctx, c, v, MessageMenu+m.ID); err != nil || replaced {
-			return StepReplaced, err
+		if next, err := j.sayIncidents(ctx, c, v, MessageMenu+m.ID, StepMenu); err != nil || next != "" {
+			return next, err
 		}
 	}
 	why := ""

@@ -37,6 +37,12 @@ type Message struct {
 	// Replace says that the message takes the place of the journey: who calls now hears it
 	// and is let go. Callers who wait already hear it and keep their place.
 	Replace bool
+	// Offer is what is offered after the words: OfferCallback, OfferExit, OfferLink and a link of the
+	// service, or "" for nothing. A message that replaces the journey offers nothing.
+	Offer string
+	// Held: it waits for a second person. ApprovedBy is who let it out; "" where nobody had to.
+	Held       bool
+	ApprovedBy string
 	// From and Until bound the message: From ≤ now < Until. Until is never zero.
 	From, Until time.Time
 	Created     time.Time
@@ -48,7 +54,7 @@ type Message struct {
 
 // Active says whether callers hear the message at that time.
 func (m Message) Active(at time.Time) bool {
-	if at.Before(m.From) || !at.Before(m.Until) {
+	if m.Held || at.Before(m.From) || !at.Before(m.Until) {
 		return false
 	}
 	return m.Stopped.IsZero() || at.Before(m.Stopped)
@@ -84,6 +90,12 @@ func (m Message) Validate(now time.Time) error {
 			fail("the text in %s has %d characters: at most %d", lang, n, MessageMaxText)
 		}
 	}
+	if link, is := m.Link(); m.Offer != "" && m.Offer != OfferCallback && m.Offer != OfferExit && (!is || link == "") {
+		fail("what the message offers is %q: write callback, exit, or link: and the name of a link", m.Offer)
+	}
+	if m.Offer != "" && m.Replace {
+		fail("a message that takes the place of the journey offers nothing: leave one of the two out")
+	}
 	for lang, sound := range m.Sound {
 		if m.Text[lang] == "" {
 			fail("the recording in %s has no text: write what it says, for those who read it", lang)
@@ -94,6 +106,19 @@ func (m Message) Validate(now time.Time) error {
 	}
 	return errors.Join(errs...)
 }
+
+// What a message may offer.
+const (
+	OfferCallback = "callback" // to be called back
+	OfferExit     = "exit"     // to end the call: the message was all they needed
+	OfferLink     = "link:"    // a link, by text message or said
+)
+
+// Link is the link that the message offers.
+func (m Message) Link() (id string, ok bool) { return strings.CutPrefix(m.Offer, OfferLink) }
+
+// ErrOwnMessage is of who would let out what they wrote themselves.
+var ErrOwnMessage = errors.New("a message is let out by another person than who wrote it")
 
 // MessageMenu begins the place of a message that is heard in a menu.
 const MessageMenu = "menu:"

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"time"
 
@@ -58,12 +57,8 @@ func (j *Journey) queue(ctx context.Context, c call.Call, v *Visit) (string, err
 // entrance says the incident messages of this queue, and those known in advance; an
 // incident that replaces the journey ends it here.
 func (j *Journey) entrance(ctx context.Context, c call.Call, v *Visit) (string, error) {
-	replaced, err := j.sayIncidents(ctx, c, v, v.Queue)
-	if err != nil {
-		return "", err
-	}
-	if replaced {
-		return StepReplaced, nil
+	if next, err := j.sayIncidents(ctx, c, v, v.Queue, StepQueue); err != nil || next != "" {
+		return next, err
 	}
 	return "", j.sayDated(ctx, c, v, v.Queue)
 }
@@ -230,6 +225,15 @@ func (j *Journey) attend(ctx context.Context, c call.Call, v *Visit, spoken time
 				}
 				continue
 			}
+			if key == keyExit && v.Exit {
+				return StepExit, nil
+			}
+			if key == keyLink && v.Link != "" {
+				if err := tell(j.link(ctx, c, v, v.Link)); err != nil {
+					return "", err
+				}
+				continue
+			}
 			if key == '1' && j.callsBack(v) {
 				v.Asking = v.askWaiting()
 				return StepCallback, nil
@@ -349,11 +353,10 @@ func (j *Journey) hand(ctx context.Context, c call.Call, v *Visit) (string, erro
 // It returns how long the words last.
 func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...string) (time.Duration, error) {
 	sounds := j.prompts(ctx, v, first...)
-	for _, m := range j.News.Active(v.Queue, time.Now()) {
-		if !slices.Contains(v.News, m.ID) && (m.Replace || !v.relayed()) {
-			sounds = append(sounds, j.incident(ctx, v, m)...)
-			j.heard(c, v, m)
-		}
+	for _, m := range j.unheard(v, v.Queue) {
+		sounds = append(sounds, j.incident(ctx, v, m)...)
+		j.heard(c, v, m)
+		sounds = append(sounds, j.offeredWaiting(ctx, c, v, m)...)
 	}
 	now := time.Now()
 	standing := v.place.Standing()
@@ -399,6 +402,21 @@ func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...
 		sounds = j.paced(ctx, v, sounds)
 	}
 	return length(sounds), c.Announce(ctx, sounds...)
+}
+
+// offeredWaiting is what a message offers to who waits: its key works from then on.
+func (j *Journey) offeredWaiting(ctx context.Context, c call.Call, v *Visit, m Message) []call.Sound {
+	if m.Replace || v.Recall != nil {
+		return nil
+	}
+	words, key := j.offered(ctx, c, v, m)
+	switch key {
+	case keyLink:
+		v.Link, _ = m.Link()
+	case keyExit:
+		v.Exit = true
+	}
+	return words
 }
 
 // length is how long the sounds last, one after the other.

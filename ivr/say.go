@@ -29,7 +29,7 @@ func (j *Journey) sentence(ctx context.Context, lang call.Lang, id string, pairs
 
 // moment gives a sentence that tells a day and an hour; t is in the listener's time zone.
 func (j *Journey) moment(ctx context.Context, lang call.Lang, id string, t time.Time, pairs ...any) []call.Sound {
-	return j.sentence(ctx, lang, id, append(pairs, "day", text.Day(lang, t, time.Now()), "clock", text.SpokenClock(lang, t))...)
+	return j.sentence(ctx, lang, id, append(pairs, "day", text.Day(lang, t, j.now()), "clock", text.SpokenClock(lang, t))...)
 }
 
 // NumberPrompts names the prompts that read a number back, by pairs as the French do.

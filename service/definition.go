@@ -215,6 +215,8 @@ type Reason struct {
 	// Directorate is the body that causes these contacts, in the words of the service; it
 	// bears their cost. "" is none.
 	Directorate string
+	// Retired reasons are given to no contact any more; figures of the past name them still.
+	Retired bool
 }
 
 // Queue is a line of callers and the rules to serve it.

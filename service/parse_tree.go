@@ -129,7 +129,7 @@ func (r *reader) reasons(o *object) {
 			return
 		}
 		ro := r.object(n, "reasons."+name, what)
-		reason := &Reason{ID: name, Simple: ro.truth("simple"), Directorate: ro.text("directorate")}
+		reason := &Reason{ID: name, Simple: ro.truth("simple"), Directorate: ro.text("directorate"), Retired: ro.truth("retired")}
 		if l := ro.need("label", "label: and what agents read"); l != nil {
 			reason.Label = r.label(l, ro.path+".label", "the label of "+what)
 		}

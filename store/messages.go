@@ -20,7 +20,7 @@ var (
 	ErrRequestReused = errors.New("the key of the request was used for another message")
 )
 
-const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds`
+const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds, offer, held, approved_by`
 
 // Publish keeps a message, durably, and returns it with its id. A zero Created is now, a zero
 // From is Created. A message that ivr.Message.Validate refuses is not kept. A request that
@@ -51,10 +51,10 @@ func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Messa
 	var kept ivr.Message
 	err = db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO messages
-			(request, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '', $9) ON CONFLICT (request) DO NOTHING`,
+			(request, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds, offer, held)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '', $9, $10, $11) ON CONFLICT (request) DO NOTHING`,
 			key, clean(string(text)), clean(m.Queue), number(m.Replace), millis(m.From), millis(m.Until),
-			millis(m.Created), clean(m.CreatedBy), clean(string(sounds)))
+			millis(m.Created), clean(m.CreatedBy), clean(string(sounds)), clean(m.Offer), number(m.Held))
 		if err != nil {
 			return err
 		}
@@ -73,14 +73,14 @@ func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Messa
 // sameMessage says whether a repeated request asks for what was kept. The start is left out:
 // a request without one means "now", which moves.
 func sameMessage(a, b ivr.Message) bool {
-	return maps.Equal(a.Text, b.Text) && maps.Equal(a.Sound, b.Sound) && a.Queue == b.Queue && a.Replace == b.Replace && millis(a.Until) == millis(b.Until)
+	return maps.Equal(a.Text, b.Text) && maps.Equal(a.Sound, b.Sound) && a.Queue == b.Queue && a.Replace == b.Replace && a.Offer == b.Offer && millis(a.Until) == millis(b.Until)
 }
 
 // Active lists the messages heard at that time, oldest first.
 func (db *DB) Active(ctx context.Context, at time.Time) ([]ivr.Message, error) {
 	list, err := rowsOf(ctx, db.eng.reader, scanMessage,
 		`SELECT `+messageColumns+` FROM messages
-		 WHERE until_at > $1 AND from_at <= $1 AND (stopped_at = 0 OR stopped_at > $1) ORDER BY id`, millis(at))
+		 WHERE until_at > $1 AND from_at <= $1 AND (stopped_at = 0 OR stopped_at > $1) AND held = 0 ORDER BY id`, millis(at))
 	if err != nil {
 		return nil, fmt.Errorf("list the active messages: %w", db.eng.explain(err))
 	}
@@ -120,16 +120,44 @@ func (db *DB) Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.
 	return m, nil
 }
 
+// Approve lets out, durably, a message that waits for a second person, and returns it; one that does
+// not wait stays as it is. It returns ivr.ErrOwnMessage when by wrote it, and ErrNoMessage
+// for one that is over, or that nobody wrote.
+func (db *DB) Approve(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error) {
+	var m ivr.Message
+	err := db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE messages SET held = 0, approved_by = $1
+			WHERE id = $2 AND held = 1 AND created_by <> $1 AND until_at > $3 AND stopped_at = 0`, clean(by), id, millis(at))
+		if err != nil {
+			return err
+		}
+		m, err = scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE id = $1`, id))
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return ErrNoMessage
+		case err != nil || !m.Held:
+			return err
+		case m.CreatedBy == by:
+			return ivr.ErrOwnMessage
+		}
+		return ErrNoMessage
+	})
+	if err != nil {
+		return ivr.Message{}, fmt.Errorf("let out message %d: %w", id, err)
+	}
+	return m, nil
+}
+
 func scanMessage[R interface{ Scan(...any) error }](row R) (ivr.Message, error) {
 	var m ivr.Message
 	var text, sounds string
-	var replaces int
+	var replaces, held int
 	var from, until, created, stopped int64
-	err := row.Scan(&m.ID, &text, &m.Queue, &replaces, &from, &until, &created, &m.CreatedBy, &stopped, &m.StoppedBy, &sounds)
+	err := row.Scan(&m.ID, &text, &m.Queue, &replaces, &from, &until, &created, &m.CreatedBy, &stopped, &m.StoppedBy, &sounds, &m.Offer, &held, &m.ApprovedBy)
 	if err != nil {
 		return m, err
 	}
-	m.Replace = replaces != 0
+	m.Replace, m.Held = replaces != 0, held != 0
 	m.From, m.Until, m.Created, m.Stopped = fromMillis(from), fromMillis(until), fromMillis(created), fromMillis(stopped)
 	if err := json.Unmarshal([]byte(text), &m.Text); err != nil {
 		return m, fmt.Errorf("the texts of message %d: %w", m.ID, err)

@@ -62,6 +62,10 @@ type config struct {
 			URL         string `yaml:"url"`
 			Certificate string `yaml:"certificate"`
 			Key         string `yaml:"key"`
+			// Approval: what somebody writes for callers is let out by a second person.
+			Approval bool `yaml:"approval"`
+			// Recorder is the number that is dialled to record an incident message; it is on no page for citizens.
+			Recorder string `yaml:"recorder"`
 		} `yaml:"admin"`
 	} `yaml:"web"`
 	SMS sms.Config `yaml:"sms"`
@@ -206,6 +210,11 @@ func (c *config) validate() error {
 	}
 	if a := c.Web.Admin; (a.Certificate == "") != (a.Key == "") {
 		say("web.admin: certificate and key go together: name both files, or neither behind a proxy that has them")
+	}
+	if a := c.Web.Admin; a.Recorder != "" {
+		if n, err := call.ParseNumber(a.Recorder); err != nil || n == call.Withheld {
+			say("web.admin.recorder: %q: write a number of yours that citizens are not told, such as 01 99 00 39 49", a.Recorder)
+		}
 	}
 	if _, err := c.proxies(); err != nil {
 		say("web.public.proxies: %w", err)

@@ -234,6 +234,7 @@ type publishCmd struct {
 	TextFr  string `help:"The French wording, when --text is in another language."`
 	Queue   string `help:"Only for callers of this queue."`
 	Replace bool   `help:"Say it in place of the journey: nobody gets further."`
+	Offer   string `help:"What is offered after it: callback, exit (to end the call), or link: and the name of a link."`
 	From    string `help:"When it begins: 14:30, or 2026-11-30T14:30:00+01:00; now by default."`
 	Until   string `required:"" help:"When it ends: 18:00, or 2026-11-30T18:00:00+01:00."`
 }
@@ -244,7 +245,7 @@ func (cmd publishCmd) Run(e *env) error {
 	if cmd.TextFr != "" {
 		text["fr"] = cmd.TextFr
 	}
-	body := api.Message{Text: text, Queue: cmd.Queue, Replace: cmd.Replace, From: cmd.From, Until: cmd.Until, By: who()}
+	body := api.Message{Text: text, Queue: cmd.Queue, Replace: cmd.Replace, Offer: cmd.Offer, From: cmd.From, Until: cmd.Until, By: who()}
 	var m api.Message
 	if err := e.ask("POST", "/api/messages", body, &m); err != nil {
 		return err
@@ -282,6 +283,9 @@ func (cmd listCmd) Run(e *env) error {
 	fmt.Fprintln(w, "ID\tNOW\tUNTIL\tQUEUE\tREPLACES\tBY\tTEXT")
 	for _, m := range list {
 		now := map[bool]string{true: "heard", false: "silent"}[m.Active]
+		if m.Held {
+			now = "waits for a second person"
+		}
 		if m.Stopped != "" {
 			now = "stopped by " + m.StoppedBy
 		}

@@ -30,6 +30,7 @@ import (
 	"decroche/service"
 	"decroche/speech"
 	"decroche/store"
+	"decroche/studio"
 	"decroche/survey"
 	"decroche/tags"
 	"decroche/web/api"
@@ -88,6 +89,7 @@ type server struct {
 	states  *stateKeeper
 	http    *http.Server
 	site    *http.Server
+	studio  *studio.Office
 	reloads sync.Mutex
 	// began is when this controller was started; signed is the last that was heard of the one before.
 	began  time.Time
@@ -201,6 +203,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Interpret: s.interpret, Dismiss: s.x.Dismiss,
 		HasQueue: func(id string) bool { return s.def.Load().Queues[id] != nil },
 		HasMenu:  func(id string) bool { return s.def.Load().Menus[id] != nil },
+		HasLink:  func(id string) bool { return s.def.Load().Links[id] != nil },
 		Zone:     func() *time.Location { return s.def.Load().Location },
 		Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
 	}).Handler())
@@ -363,6 +366,10 @@ func (s *server) close() {
 // drive takes one call through the journey, from its checkpoint if there is one.
 func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, settled func()) {
 	info := c.Info()
+	if room, ok := s.recording(c); ok {
+		s.record(ctx, room)
+		return
+	}
 	step, visit := ivr.StepGreet, new(ivr.Visit)
 	if cp != nil {
 		v, err := visitOf(*cp)

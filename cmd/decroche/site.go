@@ -22,13 +22,16 @@ import (
 	"decroche/service"
 	"decroche/speech"
 	"decroche/store"
+	"decroche/studio"
 	"decroche/text"
 	"decroche/web/admin"
 )
 
 // assembleSite makes the administration site.
 func (s *server) assembleSite() {
+	s.assembleStudio()
 	site := &admin.Server{
+		Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
 		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.Web.Admin.URL, Log: s.log,
 		KeepSound: s.keepMessageSound,
@@ -47,8 +50,62 @@ func (s *server) assembleSite() {
 	s.site.RegisterOnShutdown(site.Close)
 }
 
+// assembleStudio makes what answers the private number.
+func (s *server) assembleStudio() {
+	number, err := call.ParseNumber(s.c.Web.Admin.Recorder)
+	if err != nil { // it was checked
+		number = call.Withheld
+	}
+	v := voice{s.lib, s}
+	s.studio = &studio.Office{
+		Number: number, Log: s.log,
+		Keep: func(ctx context.Context, wav []byte) (string, call.Sound, error) {
+			name, err := s.keepMessageSound(ctx, ".wav", wav)
+			if errors.Is(err, admin.ErrSound) {
+				return "", call.Sound{}, fmt.Errorf("%w: %w", studio.ErrUnfit, err)
+			}
+			if err != nil {
+				return "", call.Sound{}, err
+			}
+			sound, err := v.Phrase(ctx, "message", "fr", service.Phrase{Recording: ivr.MessageRecording + name})
+			return name, sound, err
+		},
+		Prompts: func(ctx context.Context, ids ...string) (sounds []call.Sound) {
+			for _, id := range ids {
+				sound, err := v.System(ctx, id, "fr")
+				if err != nil {
+					s.log.Error("a prompt cannot be said and is left out", "prompt", id, "err", err)
+					continue
+				}
+				sounds = append(sounds, sound)
+			}
+			return sounds
+		},
+	}
+}
+
+// recording tells whether a call is for the private number, where messages are recorded.
+func (s *server) recording(c call.Call) (call.Recorder, bool) {
+	room, ok := c.(call.Recorder)
+	info := c.Info()
+	return room, ok && !info.Outgoing && info.To == s.studio.Number && s.studio.Number != call.Withheld
+}
+
+// record answers the private number. The call is no contact: the journal does not know it.
+func (s *server) record(ctx context.Context, c call.Recorder) {
+	id := c.Info().ID
+	if err := s.studio.Answer(ctx, c); err != nil && context.Cause(ctx) == nil {
+		s.log.Error("a recording by telephone ended early", "call", id, "err", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := c.Hangup(ctx); err != nil {
+		s.log.Warn("a call to record a message could not be ended", "call", id, "err", err)
+	}
+}
+
 // longestMessage is how long the recording of an incident message may be.
-const longestMessage = time.Minute
+const longestMessage = studio.Longest
 
 // keepMessageSound keeps a recording for incident messages, in the database, where every node finds
 // it, and gives its name. What cannot be said is refused.

@@ -94,7 +94,7 @@ func (r *Rig) Takeover() (first *Process) {
 	r.tb.Helper()
 	first = &Process{r.control, r}
 	r.tb.Cleanup(func() { first.p.end(syscall.SIGTERM) })
-	for _, address := range []*string{&r.Web, &r.Public} {
+	for _, address := range []*string{&r.Web, &r.Public, &r.Admin} {
 		other := fmt.Sprintf("127.0.0.1:%d", port.Must(r.tb))
 		r.EditConfig("listen: "+*address, "listen: "+other)
 		*address = other

@@ -46,6 +46,8 @@ type Options struct {
 	Service string
 	// Config is added to the deployment's configuration.
 	Config string
+	// Admin is added to the keys of the administration site: ", approval: true".
+	Admin string
 	// Database is its URL; SQLite in the rig's folder by default.
 	Database string
 	// Relay adds the trunk "relais" to a relay centre.
@@ -177,9 +179,9 @@ sounds: %s
 %s
 sip: {bind: 127.0.0.1, port: %d, rtp_from: 24000, rtp_to: 31999}
 ari: {bind: 127.0.0.1, port: %d}
-web: {listen: %s, public: {listen: %s}, admin: {listen: %s}}
+web: {listen: %s, public: {listen: %s}, admin: {listen: %s%s}}
 %s
-`, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, r.Public, r.Admin, o.Config)
+`, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, r.Public, r.Admin, o.Admin, o.Config)
 	if !strings.Contains(o.Config, "trunks:") {
 		text += fmt.Sprintf("trunks:\n  - {name: operator, match: [%s], server: \"%s:%d\"}\n", Trunk, Trunk, r.Operator)
 		if o.Relay {

@@ -1,10 +1,12 @@
 package rig
 
 import (
+	"path/filepath"
 	"testing"
 
 	"decroche/call"
 	"decroche/e2e/softphone"
+	"decroche/speech"
 )
 
 // With is the same line for a subtest, which then fails by itself. The processes are
@@ -36,5 +38,30 @@ func (r *Rig) LearnSlow(name string, lang call.Lang, text string) {
 	r.tb.Helper()
 	r.Learn(name+".plain", lang, text)
 	r.known[len(r.known)-1] = r.soundOf(name, lang, text, true)
+	r.ix = softphone.NewIndex(r.known)
+}
+
+// LearnRecording lets telephones recognise a recording as the line says it.
+func (r *Rig) LearnRecording(name, path string) {
+	r.tb.Helper()
+	lib, err := speech.Open(speech.Options{Dir: filepath.Join(cacheDir(), "test-sounds")})
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	s, err := lib.Recording(r.tb.Context(), name, "fr", path)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	p, err := softphone.LoadPrompt(s.Path + ".alaw")
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	p.Name = name
+	if r.known == nil {
+		if r.known, err = r.prompts(); err != nil {
+			r.tb.Fatalf("load the prompts: %v", err)
+		}
+	}
+	r.known = append(r.known, p)
 	r.ix = softphone.NewIndex(r.known)
 }

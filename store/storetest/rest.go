@@ -121,6 +121,40 @@ func messageLife(t *testing.T, e Engine) {
 	}
 }
 
+// messageHeld: nobody hears a message that waits for a second person, who is not its author.
+func messageHeld(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	held := message("Panne")
+	held.Held, held.Replace, held.Offer = true, false, ivr.OfferCallback
+	m := get(db.Publish(ctx, held, ""))(t)
+	if len(get(db.Active(ctx, noon))(t)) != 0 {
+		t.Error("a held message is heard")
+	}
+	if _, err := db.Approve(ctx, m.ID, "camille", noon); !errors.Is(err, ivr.ErrOwnMessage) {
+		t.Errorf("its author lets it out: %v", err)
+	}
+	if _, err := db.Approve(ctx, m.ID, "dominique", noon.Add(2*time.Hour)); !errors.Is(err, store.ErrNoMessage) {
+		t.Errorf("it is let out after its end: %v", err)
+	}
+	if _, err := db.Approve(ctx, 4711, "dominique", noon); !errors.Is(err, store.ErrNoMessage) {
+		t.Errorf("an unknown message is let out: %v", err)
+	}
+	out := get(db.Approve(ctx, m.ID, "dominique", noon))(t)
+	again := get(db.Approve(ctx, m.ID, "lou", noon))(t)
+	if out.Held || out.ApprovedBy != "dominique" || !reflect.DeepEqual(out, again) || out.Offer != ivr.OfferCallback {
+		t.Errorf("let out is %+v, then %+v", out, again)
+	}
+	if len(get(db.Active(ctx, noon))(t)) != 1 {
+		t.Error("a message that was let out is not heard")
+	}
+	stopped := get(db.Publish(ctx, held, ""))(t)
+	get(db.Stop(ctx, stopped.ID, "camille", noon))(t)
+	if _, err := db.Approve(ctx, stopped.ID, "dominique", noon); !errors.Is(err, store.ErrNoMessage) {
+		t.Errorf("a stopped message is let out: %v", err)
+	}
+}
+
 func messageRefused(t *testing.T, e Engine) {
 	db := Open(t, e.URL(t))
 	long := strings.Repeat("é", ivr.MessageMaxText)
@@ -132,6 +166,8 @@ func messageRefused(t *testing.T, e Engine) {
 		"French is missing":                 func(m *ivr.Message) { delete(m.Text, "fr") },
 		"text in en is empty":               func(m *ivr.Message) { m.Text["en"] = " " },
 		"1001 characters":                   func(m *ivr.Message) { m.Text["fr"] = long + "x" },
+		"write callback, exit":              func(m *ivr.Message) { m.Replace, m.Offer = false, "more" },
+		"offers nothing":                    func(m *ivr.Message) { m.Offer = ivr.OfferExit },
 		"not valid UTF-8":                   func(m *ivr.Message) { m.Text["fr"] = "\xff" },
 	} {
 		m := message("Panne")

@@ -120,6 +120,8 @@ func Run(t *testing.T, e Engine) {
 		{"a message is published once for one request", publishOnce},
 		{"a message is heard from its start to its end or its stop", messageLife},
 		{"a message that is not valid is not kept", messageRefused},
+		{"a message waits for a second person", messageHeld},
+		{"drafts are kept, published and restored", draftLife},
 		{"a blob is kept until the next one", blobs},
 		{"a past call is imported once, without its number", importsOnce},
 		{"an import is written whole or not at all", importsWholeOrNot},

@@ -42,6 +42,15 @@ type Messages interface {
 	Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error)
 	Messages(ctx context.Context, endAfter time.Time) ([]ivr.Message, error)
 	Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
+	Approve(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
+}
+
+// Studio records messages by telephone.
+type Studio interface {
+	// Open gives an account a code to be typed on the private number.
+	Open(by string, now time.Time) (code string, err error)
+	// Recorded gives the recording that the code was used for; "" while there is none.
+	Recorded(code, by string) string
 }
 
 // Links are the sites that callers are sent to.
@@ -64,6 +73,11 @@ type Server struct {
 	// KeepSound keeps a recording, by the ending of its file ("": ".wav", ".mp3", ".ogg"), and gives its name. It
 	// returns ErrSound when it cannot be said: it is empty, silent, too long, or no sound at all.
 	KeepSound func(ctx context.Context, ext string, data []byte) (string, error)
+	// Studio is reached by Recorder, the private number; withheld: there is none.
+	Studio   Studio
+	Recorder call.Number
+	// Approval: what one person writes, another lets out.
+	Approval bool
 	// Changed is called after a message was let out or stopped.
 	Changed func(ctx context.Context) error
 	// Heard tells how many callers heard a message, and how many of them hung up within ten seconds of it.
@@ -135,6 +149,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite))
 	mux.HandleFunc("POST /messages/nouveau", s.with(people.Publish, (*visit).write))
 	mux.HandleFunc("GET /messages/ecoute", s.with(people.SeeMessages, (*visit).listen))
+	mux.HandleFunc("GET /messages/enregistrement/{code}", s.with(people.Publish, (*visit).recorded))
+	mux.HandleFunc("POST /messages/{id}/autoriser", s.with(people.Approve, (*visit).approveMessage))
 	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
 	mux.HandleFunc("GET "+reportPath, static(reportCSS, "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /indicateurs", s.with(people.SeeFigures, (*visit).showFigures))

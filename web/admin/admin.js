@@ -48,3 +48,19 @@ if (board) {
   }, 5000)
   follow()
 }
+
+// A recording by telephone is told to the page that waits for it.
+for (const box of document.querySelectorAll('[data-recording]')) {
+  const status = box.querySelector('[role=status]')
+  const look = async () => {
+    try {
+      const answer = await fetch(box.dataset.recording, { cache: 'no-store' })
+      if (answer.status === 200 && await answer.text() === 'yes') {
+        status.textContent = status.dataset.done
+        return
+      }
+    } catch { /* the next look may find it */ }
+    setTimeout(look, 2000)
+  }
+  look()
+}

@@ -360,6 +360,72 @@ func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
 	}
 }
 
+// room is one where messages are recorded by telephone.
+type room map[string]string
+
+func (r room) Open(by string, _ time.Time) (string, error) { return "123456", nil }
+func (r room) Recorded(code, by string) string             { return r[code+by] }
+
+func TestAMessageIsRecordedByTelephone(t *testing.T) {
+	s := open(t)
+	taken := room{}
+	s.srv.Studio, s.srv.Recorder = taken, "+33199003949"
+	v := s.account("camille", people.Editor)
+	v.get("/messages/nouveau").wants(200, "Enregistrer par téléphone").lacks("123456")
+	v.submit("text_fr", "Panne.", "step", "phone_fr").wants(200, "01 99 00 39 49", "123456", "Panne.")
+	w := *v
+	if w.get("/messages/enregistrement/123456"); w.body != "no" {
+		t.Errorf("before the call the page is told %q", w.body)
+	}
+	taken["123456camille"] = "voice.wav"
+	if w.get("/messages/enregistrement/123456"); w.body != "yes" {
+		t.Errorf("after the call the page is told %q", w.body)
+	}
+	v.submit("end", "1h", "step", "review").wants(200, "Vérifier avant de diffuser", "Français ♪")
+	v.submit("step", "publish").wants(200, "Votre message est enregistré")
+	all, err := s.db.Messages(s.Context(), time.Time{})
+	s.must(err)
+	if len(all) != 1 || all[0].Sound["fr"] != "voice.wav" {
+		t.Errorf("published: %+v", all)
+	}
+}
+
+func TestWhatAMessageOffersIsChosen(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/messages/nouveau").wants(200, "propose d'être rappelé", "propose le lien", "propose de terminer l'appel")
+	v.submit("text_fr", "Panne.", "effect", "link:nowhere", "end", "1h").wants(422, "Ceci n'est plus possible")
+	v.submit("effect", "link:demarches", "step", "publish").wants(200, "Dit, puis propose le lien")
+	all, err := s.db.Messages(s.Context(), time.Time{})
+	s.must(err)
+	if len(all) != 1 || all[0].Offer != "link:demarches" || all[0].Replace {
+		t.Errorf("published: %+v", all)
+	}
+}
+
+func TestASecondPersonLetsAMessageOut(t *testing.T) {
+	s := open(t)
+	s.srv.Approval = true
+	author, other := s.account("camille", people.Editor, people.Approver), s.account("lou", people.Approver)
+	author.get("/messages/nouveau").submit("text_fr", "Panne.", "end", "1h", "step", "review").wants(200, "Demander l'accord d'une autre personne")
+	author.submit("step", "publish").wants(200, "attend l'accord d'une autre personne", "Attend un accord").lacks("/autoriser")
+	author.do(http.MethodPost, "/messages/1/autoriser", nil).wants(403, "Une autre personne doit l'autoriser")
+	active := func() int {
+		list, err := s.db.Active(s.Context(), time.Now())
+		s.must(err)
+		return len(list)
+	}
+	if active() != 0 {
+		t.Error("it is heard before")
+	}
+	other.get("/messages").submitTo("/autoriser").wants(200, "Le message est autorisé", "Autorisé par lou", "Diffusé")
+	other.do(http.MethodPost, "/messages/1/autoriser", nil).wants(200) // a double click
+	other.do(http.MethodPost, "/messages/4711/autoriser", nil).wants(404)
+	if active() != 1 {
+		t.Error("it is not heard after")
+	}
+}
+
 func TestTwoEditorsOfAnAccountLoseNothing(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Admin)

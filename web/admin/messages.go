@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"decroche/call"
 	"decroche/ivr"
+	"decroche/people"
 	"decroche/text"
 )
 
@@ -32,7 +34,8 @@ type messageRow struct {
 	ID                       int64
 	Texts                    []said
 	Where, Effect, Span, Who string
-	State                    string // "on", "soon", "over"
+	State                    string // "on", "soon", "held", "over"
+	Approve                  bool   // whoever reads may let it out
 	StateName                string
 	Heard                    string
 	Missing                  string // languages that hear it in French
@@ -70,22 +73,27 @@ func (v *visit) showMessages() {
 }
 
 func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
-	row := messageRow{ID: m.ID, Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m.Replace), Missing: v.missing(m)}
+	row := messageRow{ID: m.ID, Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m), Missing: v.missing(m)}
 	row.Span = v.T("messages.span", "from", v.when(m.From), "until", v.when(m.Until))
 	row.Who = v.T("messages.by", "who", m.CreatedBy, "when", v.when(m.Created))
+	if m.ApprovedBy != "" {
+		row.Who += " " + v.T("messages.approved", "who", m.ApprovedBy)
+	}
 	switch {
 	case !m.Stopped.IsZero() && !m.Stopped.After(v.now):
 		row.State = "over"
 		row.Who += " " + v.T("messages.stopped", "who", m.StoppedBy, "when", v.when(m.Stopped))
 	case !v.now.Before(m.Until):
 		row.State = "over"
+	case m.Held:
+		row.State, row.Approve = "held", v.Me.May(people.Approve) && m.CreatedBy != v.Me.Name
 	case v.now.Before(m.From):
 		row.State = "soon"
 	default:
 		row.State = "on"
 	}
 	row.StateName = v.T("messages.state." + row.State)
-	if row.State == "soon" {
+	if row.State == "soon" || row.State == "held" {
 		return row, nil
 	}
 	heard, left, err := v.s.Heard(v.r.Context(), m)
@@ -142,11 +150,42 @@ func (v *visit) menuName(id string) string {
 	return id + " (" + string(words) + ")"
 }
 
-func (v *visit) effect(replace bool) string {
-	if replace {
+// effect says what a message does.
+func (v *visit) effect(m ivr.Message) string {
+	link, is := m.Link()
+	switch {
+	case m.Replace:
 		return v.T("messages.effect.replace")
+	case is:
+		return v.T("messages.effect.link", "link", v.linkName(link))
+	case m.Offer != "":
+		return v.T("messages.effect." + m.Offer)
 	}
 	return v.T("messages.effect.say")
+}
+
+// linkName is a link's label, or its id.
+func (v *visit) linkName(id string) string {
+	if l := v.def.Links[id]; l != nil {
+		return cmp.Or(v.phrase(l.Label), id)
+	}
+	return id
+}
+
+// effects are what a message may do, and how each is told.
+func (v *visit) effects(chosen string) []effectChoice {
+	say := func(value, hint string, m ivr.Message) effectChoice {
+		return effectChoice{value, v.effect(m), v.T("write.effect." + hint + ".hint"), chosen == value}
+	}
+	all := []effectChoice{say("say", "say", ivr.Message{})}
+	if v.def.Callback.On {
+		all = append(all, say(ivr.OfferCallback, "callback", ivr.Message{Offer: ivr.OfferCallback}))
+	}
+	for _, id := range slices.Sorted(maps.Keys(v.def.Links)) {
+		offer := ivr.OfferLink + id
+		all = append(all, say(offer, "link", ivr.Message{Offer: offer}))
+	}
+	return append(all, say(ivr.OfferExit, "exit", ivr.Message{Offer: ivr.OfferExit}), say("replace", "replace", ivr.Message{Replace: true}))
 }
 
 // missing names the languages of the service whose callers hear the message in French.
@@ -190,8 +229,12 @@ type writeView struct {
 	Langs  []langField
 	Queue  string
 	Queues []choice
-	// Effect is "say" or "replace".
-	Effect string
+	// Effect is "say", "replace", or what the message offers.
+	Effect  string
+	Effects []effectChoice
+	// Recorder is the number to record by telephone; "": there is none.
+	Recorder string
+	Held     bool // a second person will let it out
 	// Ends are the ends offered, End is the one chosen: "1h", "2h", "4h", "closing" or "other".
 	Ends              []choice
 	End               string
@@ -211,6 +254,13 @@ type langField struct {
 	Name, Text string
 	Sound      string // the recording that was sent
 	Needed     bool
+	// Phone is the code to record it by telephone, "" while none was asked for.
+	Phone string
+}
+
+type effectChoice struct {
+	Value, Name, Hint string
+	Chosen            bool
 }
 
 type choice struct {
@@ -228,6 +278,11 @@ func (v *visit) writePage() {
 	w.Max, w.Today = ivr.MessageMaxText, v.now.In(v.zone()).Format(time.DateOnly)
 	if len(w.Langs) == 0 {
 		w.Langs = v.langFields(nil, nil)
+	}
+	w.Effects = v.effects(w.Effect)
+	w.Held = v.s.Approval
+	if v.s.Recorder != call.Withheld {
+		w.Recorder = v.s.Recorder.Spoken()
 	}
 	w.Queues = []choice{{"", v.T("messages.where.all"), w.Queue == ""}}
 	for _, id := range slices.Sorted(maps.Keys(v.def.Queues)) {
@@ -256,10 +311,10 @@ func (v *visit) writePage() {
 
 // langFields are French, which is needed, and the other languages of the service.
 func (v *visit) langFields(texts, sounds map[call.Lang]string) []langField {
-	all := []langField{{"fr", v.T("lang.fr"), texts["fr"], sounds["fr"], true}}
+	all := []langField{{Lang: "fr", Name: v.T("lang.fr"), Text: texts["fr"], Sound: sounds["fr"], Needed: true, Phone: v.phoneCode("fr")}}
 	for _, l := range v.def.Languages {
 		if l != "fr" {
-			all = append(all, langField{l, v.T("lang." + string(l)), texts[l], sounds[l], false})
+			all = append(all, langField{Lang: l, Name: v.T("lang." + string(l)), Text: texts[l], Sound: sounds[l], Phone: v.phoneCode(l)})
 		}
 	}
 	return all
@@ -281,7 +336,17 @@ func (v *visit) typedMessage() ivr.Message {
 		UntilDay: post("until_day"), UntilAt: post("until_at"), Later: post("later") != "", FromDay: post("from_day"), FromAt: post("from_at"),
 	}
 	v.Write = w
-	m := ivr.Message{Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Replace: w.Effect == "replace", Created: v.now, From: v.now, CreatedBy: v.Me.Name}
+	m := ivr.Message{Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Created: v.now, From: v.now, CreatedBy: v.Me.Name, Held: v.s.Approval}
+	switch w.Effect {
+	case "replace":
+		m.Replace = true
+	case "say", "":
+	default:
+		m.Offer = w.Effect
+	}
+	if !slices.ContainsFunc(v.effects(""), func(e effectChoice) bool { return e.Value == cmp.Or(w.Effect, "say") }) {
+		v.wrong("effect", "write.error.effect")
+	}
 	for _, l := range append([]call.Lang{"fr"}, v.def.Languages...) {
 		if words := strings.TrimSpace(post("text_" + string(l))); words != "" {
 			m.Text[l] = words
@@ -331,13 +396,41 @@ func (v *visit) typedMessage() ivr.Message {
 	return m
 }
 
-// typedSound is the recording of a language: one that is sent now, or was before; "" for none.
+// phoneCode is the code by which the text of a language is recorded by telephone: one that was given
+// before, or a new one if that is what was asked for; "" for none.
+func (v *visit) phoneCode(l call.Lang) string {
+	code := v.r.PostFormValue("phone_" + string(l))
+	if v.r.PostFormValue("step") != "phone_"+string(l) || v.s.Recorder == call.Withheld {
+		return code
+	}
+	code, err := v.s.Studio.Open(v.Me.Name, v.now)
+	if err != nil {
+		v.s.Log.Error("no code to record a message could be given", "err", err)
+	}
+	return code
+}
+
+// recorded tells the page whether the code was used.
+func (v *visit) recorded() {
+	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if v.s.Studio.Recorded(v.r.PathValue("code"), v.Me.Name) != "" {
+		_, _ = io.WriteString(v.w, "yes")
+		return
+	}
+	_, _ = io.WriteString(v.w, "no")
+}
+
+// typedSound is the recording of a language: one that is sent now, was made by telephone, or was there
+// before; "" for none.
 func (v *visit) typedSound(l call.Lang) string {
 	field := "sound_" + string(l)
 	if v.r.PostFormValue("drop_"+string(l)) != "" {
 		return ""
 	}
 	before := v.r.PostFormValue("kept_" + string(l))
+	if code := v.r.PostFormValue("phone_" + string(l)); code != "" {
+		before = cmp.Or(v.s.Studio.Recorded(code, v.Me.Name), before)
+	}
 	if v.r.MultipartForm == nil || len(v.r.MultipartForm.File[field]) == 0 {
 		return before
 	}
@@ -388,8 +481,9 @@ func (v *visit) write() {
 	}
 	m := v.typedMessage()
 	step := v.r.PostFormValue("step")
-	if len(v.Errors) > 0 || step == "change" {
-		if step == "change" {
+	_, asks := strings.CutPrefix(step, "phone_")
+	if len(v.Errors) > 0 || step == "change" || asks {
+		if step == "change" || asks {
 			v.Errors = nil
 		}
 		v.writePage()
@@ -411,7 +505,7 @@ func (v *visit) write() {
 	if step != "publish" {
 		v.Write.Sure = true
 		v.Write.Row = messageRow{
-			Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m.Replace), Missing: v.missing(m),
+			Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m), Missing: v.missing(m),
 			Span: v.T("messages.span", "from", v.when(m.From), "until", v.when(m.Until)),
 		}
 		v.Write.UntilDay, v.Write.UntilAt, v.Write.End = m.Until.In(v.zone()).Format(time.DateOnly), m.Until.In(v.zone()).Format("15:04"), "other"
@@ -443,9 +537,41 @@ func (v *visit) publish(m ivr.Message) {
 		v.fail("let a message out", err)
 		return
 	}
-	v.log("message.published", strconv.FormatInt(kept.ID, 10), v.where(m.Queue)+" · "+v.effect(m.Replace)+" · "+text.Day(v.Lang, m.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock(v.Lang, m.Until.In(v.zone())))
-	v.s.Log.Info("incident message published", "message", kept.ID, "by", v.Me.Name, "queue", m.Queue, "replace", m.Replace, "until", m.Until)
-	v.see("/messages?fait=publie", nil)
+	what, told := "message.published", "publie"
+	if kept.Held {
+		what, told = "message.written", "attente"
+	}
+	v.log(what, strconv.FormatInt(kept.ID, 10), v.where(m.Queue)+" · "+v.effect(m)+" · "+text.Day(v.Lang, m.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock(v.Lang, m.Until.In(v.zone())))
+	v.s.Log.Info("incident message published", "message", kept.ID, "by", v.Me.Name, "queue", m.Queue, "replace", m.Replace, "offer", m.Offer, "held", m.Held, "until", m.Until)
+	v.see("/messages?fait="+told, nil)
+}
+
+// approveMessage lets out what another person wrote.
+func (v *visit) approveMessage() {
+	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
+	if err != nil {
+		v.stop(http.StatusNotFound, "missing")
+		return
+	}
+	ctx := v.r.Context()
+	_, err = v.s.Messages.Approve(ctx, id, v.Me.Name, v.now)
+	switch {
+	case errors.Is(err, ivr.ErrOwnMessage):
+		v.stop(http.StatusForbidden, "own")
+		return
+	case errors.Is(err, ivr.ErrNoMessage):
+		v.stop(http.StatusNotFound, "missing")
+		return
+	case err == nil:
+		err = v.s.Changed(ctx)
+	}
+	if err != nil {
+		v.fail("let a message out", err)
+		return
+	}
+	v.log("message.approved", strconv.FormatInt(id, 10), "")
+	v.s.Log.Info("incident message let out by a second person", "message", id, "by", v.Me.Name)
+	v.see("/messages?fait=autorise", nil)
 }
 
 func (v *visit) stopMessage() {

@@ -71,6 +71,8 @@ type Server struct {
 	HasQueue func(id string) bool
 	// HasMenu tells whether the service has a menu.
 	HasMenu func(id string) bool
+	// HasLink tells whether the service has a link.
+	HasLink func(id string) bool
 	// Zone is the service's time zone, for times given as "18:00".
 	Zone   func() *time.Location
 	Reload func(ctx context.Context) (string, error)
@@ -233,13 +235,15 @@ func (s *Server) setAgent(r *http.Request) (any, error) {
 }
 
 // Message is an incident message as the API gives and takes it. In a request, Text,
-// Queue, Replace, From, Until and By are read. Until is RFC 3339, or a time of today
+// Queue, Replace, Offer ("callback", "exit", "link:" and a link), From, Until and By are read. Until is RFC 3339, or a time of today
 // ("18:00") in the service's time zone.
 type Message struct {
 	ID        int64                `json:"id,omitempty"`
 	Text      map[call.Lang]string `json:"text"`
 	Queue     string               `json:"queue,omitempty"`
 	Replace   bool                 `json:"replace,omitempty"`
+	Offer     string               `json:"offer,omitempty"`
+	Held      bool                 `json:"held,omitempty"` // waits for a second person, on the site
 	From      string               `json:"from,omitempty"`
 	Until     string               `json:"until"`
 	By        string               `json:"by,omitempty"`
@@ -252,7 +256,7 @@ type Message struct {
 func (s *Server) show(m ivr.Message) Message {
 	zone := s.Zone()
 	out := Message{
-		ID: m.ID, Text: m.Text, Queue: m.Queue, Replace: m.Replace, By: m.CreatedBy, StoppedBy: m.StoppedBy,
+		ID: m.ID, Text: m.Text, Queue: m.Queue, Replace: m.Replace, Offer: m.Offer, Held: m.Held, By: m.CreatedBy, StoppedBy: m.StoppedBy,
 		From: m.From.In(zone).Format(time.RFC3339), Until: m.Until.In(zone).Format(time.RFC3339),
 		Created: m.Created.In(zone).Format(time.RFC3339), Active: m.Active(time.Now()),
 	}
@@ -284,7 +288,7 @@ func (s *Server) publish(r *http.Request) (any, error) {
 		return nil, err
 	}
 	now := time.Now()
-	m := ivr.Message{Text: body.Text, Queue: body.Queue, Replace: body.Replace, Created: now, From: now, CreatedBy: body.By}
+	m := ivr.Message{Text: body.Text, Queue: body.Queue, Replace: body.Replace, Offer: body.Offer, Created: now, From: now, CreatedBy: body.By}
 	var err error
 	if m.Until, err = moment(body.Until, now, s.Zone()); err != nil {
 		return nil, bad("until: %w", err)
@@ -296,6 +300,9 @@ func (s *Server) publish(r *http.Request) (any, error) {
 	}
 	if menu, is := strings.CutPrefix(m.Queue, ivr.MessageMenu); m.Queue != "" && !s.HasQueue(m.Queue) && (!is || !s.HasMenu(menu)) {
 		return nil, bad("there is no queue %q in the service, nor such a menu (%sNAME)", m.Queue, ivr.MessageMenu)
+	}
+	if link, is := m.Link(); is && !s.HasLink(link) {
+		return nil, bad("there is no link %q in the service", link)
 	}
 	if err := m.Validate(now); err != nil {
 		return nil, &fault{http.StatusBadRequest, err}

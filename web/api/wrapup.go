@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"decroche/call"
+	"decroche/service"
 )
 
 // WrapUp is what an agent says of a call, while it lasts or afterwards: the reason it turned
@@ -29,7 +30,9 @@ func (s *Server) wrapUp(r *http.Request) (any, error) {
 	if body.Reason == "" && body.Resolved == nil {
 		return nil, bad(`nothing is said of the call: give its "reason", or "resolved": true or false`)
 	}
-	if reasons := s.Reasons(); body.Reason != "" && reasons[body.Reason] == nil {
+	reasons := maps.Clone(s.Reasons())
+	maps.DeleteFunc(reasons, func(_ string, r *service.Reason) bool { return r.Retired })
+	if body.Reason != "" && reasons[body.Reason] == nil {
 		return nil, bad("the service has no reason %q: use one of %s", body.Reason, strings.Join(slices.Sorted(maps.Keys(reasons)), ", "))
 	}
 	speakers, err := s.Speakers(r.Context(), id)

@@ -1,0 +1,319 @@
+// Package drafts keeps what is to be changed in the service's definition until it is let out.
+//
+// A change is of one part of the file: a prompt, the closures, a setting. It is a draft until all drafts
+// are published together; then the file is written, the line takes it, and the changes are the history
+// of their parts, from which any of them is restored. The file stays the one truth: what somebody
+// changes in it by hand is kept, and a draft of the same part is shown as in conflict.
+package drafts
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"decroche/service"
+)
+
+// Change is a part of the definition written anew.
+type Change struct {
+	ID   int64
+	Path string // as service.Edit has it
+	// Value is the part's new YAML, Was the one that its author saw in the file; "" is a part that is not written.
+	Value, Was string
+	By         string
+	At         time.Time
+	State      State
+	// Settled is when it was published or dropped, and by whom; zero for a draft.
+	Settled   time.Time
+	SettledBy string
+}
+
+// State is one out of a closed set.
+type State string
+
+const (
+	Draft     State = "draft"
+	Published State = "published"
+	Dropped   State = "dropped"
+)
+
+// Errors of drafts.
+var (
+	// ErrChanged: somebody else has changed this part meanwhile.
+	ErrChanged = errors.New("this part was changed meanwhile")
+	// ErrNone: there is no such draft any more.
+	ErrNone = errors.New("there is no such draft")
+	// ErrNothing: there is nothing to publish.
+	ErrNothing = errors.New("there is no draft")
+	// ErrOwn: what one person writes, another lets out.
+	ErrOwn = errors.New("a draft is let out by another person than who wrote it")
+	// ErrUnfit: the definition would not be one, or is against the guide.
+	ErrUnfit = errors.New("the definition cannot be published like this")
+)
+
+// Store keeps changes.
+type Store interface {
+	// PutDraft keeps a change as the draft of its path. seen is the draft that its author saw, 0 for none:
+	// ErrChanged if there is another by now.
+	PutDraft(ctx context.Context, c Change, seen int64) (Change, error)
+	// Drafts lists the drafts, in the order they were written.
+	Drafts(ctx context.Context) ([]Change, error)
+	// SettleDrafts makes drafts published or dropped, all or none: ErrNone if one is no draft any more.
+	SettleDrafts(ctx context.Context, ids []int64, state State, by string, at time.Time) error
+	// History lists what was published of a path, newest first; of all paths for "".
+	History(ctx context.Context, path string, limit int) ([]Change, error)
+}
+
+// Desk is where the definition is edited.
+type Desk struct {
+	Store Store
+	// File is the definition's.
+	File string
+	// Judge says what else keeps a definition from being served here; nil: nothing.
+	Judge func(*service.Definition) error
+	// Reload makes the line take the file, or tells why it stays with what it has.
+	Reload func(ctx context.Context) error
+
+	mu sync.Mutex // publishing
+}
+
+// Look is how the file stands, and how it will.
+type Look struct {
+	Drafts []Row
+	// Now is in the file; Next is with the drafts, nil when Problems keep it from being read.
+	Now, Next *service.Definition
+	Text      []byte // of Next
+	Problems  service.Problems
+	// Refused is what else keeps it from being served, nil for nothing; Findings are the guide's.
+	Refused  error
+	Findings []service.Finding
+	// Version names what was looked at: who publishes, publishes this.
+	Version string
+}
+
+// Row is a draft with what the file says now.
+type Row struct {
+	Change
+	Now string
+	// Conflict: the file says something else than what the author saw.
+	Conflict bool
+}
+
+// Errors are the findings that keep it from being published.
+func (l *Look) Errors() (list []service.Finding) {
+	for _, f := range l.Findings {
+		if f.Severity == service.Defect {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// Fit tells whether it may be published.
+func (l *Look) Fit() bool {
+	return l.Next != nil && l.Refused == nil && len(l.Errors()) == 0 && !slices.ContainsFunc(l.Drafts, func(r Row) bool { return r.Conflict })
+}
+
+// Look reads the file and the drafts.
+func (d *Desk) Look(ctx context.Context) (*Look, error) {
+	data, err := os.ReadFile(d.File)
+	if err != nil {
+		return nil, fmt.Errorf("read the service definition: %w", err)
+	}
+	list, err := d.Store.Drafts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &Look{Text: data}
+	if l.Now, err = service.Parse(d.File, data); err != nil {
+		return nil, err // the line serves an older one; the file is to be mended first
+	}
+	sum := sha256.New()
+	sum.Write(data)
+	for _, c := range list {
+		fmt.Fprintf(sum, "%d ", c.ID)
+		row := Row{Change: c}
+		if row.Now, err = service.Part(data, c.Path); err != nil {
+			return nil, err
+		}
+		row.Conflict = row.Now != c.Was && row.Now != c.Value
+		l.Drafts = append(l.Drafts, row)
+		if l.Text, err = service.Rewrite(l.Text, service.Edit{Path: c.Path, Value: c.Value}); err != nil {
+			return nil, err
+		}
+	}
+	l.Version = fmt.Sprintf("%x", sum.Sum(nil)[:8])
+	l.Next, err = service.Parse(d.File, l.Text)
+	switch problems := service.Problems(nil); {
+	case errors.As(err, &problems):
+		l.Problems = problems
+	case err != nil:
+		return nil, err
+	default:
+		l.Findings = service.Lint(l.Next, nil)
+		if d.Judge != nil {
+			l.Refused = d.Judge(l.Next)
+		}
+	}
+	return l, nil
+}
+
+// Part gives a part as its editor sees it: with its draft, and the ID of that, 0 for none.
+func (d *Desk) Part(ctx context.Context, path string) (value string, seen int64, err error) {
+	list, err := d.Store.Drafts(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	for _, c := range list {
+		if c.Path == path {
+			return c.Value, c.ID, nil
+		}
+	}
+	data, err := os.ReadFile(d.File)
+	if err != nil {
+		return "", 0, fmt.Errorf("read the service definition: %w", err)
+	}
+	value, err = service.Part(data, path)
+	return value, 0, err
+}
+
+// Write keeps a change as a draft. was is the part as its author saw it, seen the draft they saw. It
+// returns ErrChanged when one of them is another by now, service.Problems when the definition could
+// not be read with it, and service.ErrByHand. What says the same as the file is no draft: one that was is dropped.
+func (d *Desk) Write(ctx context.Context, path, value, was string, seen int64, by string) error {
+	value, err := service.Canonical(value)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(d.File)
+	if err != nil {
+		return fmt.Errorf("read the service definition: %w", err)
+	}
+	now, err := service.Part(data, path)
+	if err != nil {
+		return err
+	}
+	shown, current, err := d.Part(ctx, path)
+	switch {
+	case err != nil:
+		return err
+	case current != seen || seen == 0 && was != shown:
+		return ErrChanged
+	case value == shown:
+		return nil
+	case value == now && seen == 0:
+		return nil
+	case value == now:
+		return d.Store.SettleDrafts(ctx, []int64{seen}, Dropped, by, time.Now())
+	}
+	if err := d.readable(ctx, data, path, value); err != nil {
+		return err
+	}
+	_, err = d.Store.PutDraft(ctx, Change{Path: path, Value: value, Was: now, By: by, At: time.Now(), State: Draft}, seen)
+	return err
+}
+
+// readable refuses a change by which the definition could not be read any more: service.Problems, of
+// what was not there before.
+func (d *Desk) readable(ctx context.Context, data []byte, path, value string) error {
+	list, err := d.Store.Drafts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if c.Path != path {
+			if data, err = service.Rewrite(data, service.Edit{Path: c.Path, Value: c.Value}); err != nil {
+				return err
+			}
+		}
+	}
+	before := map[string]bool{}
+	for _, p := range d.problems(data) {
+		before[p.What] = true
+	}
+	if data, err = service.Rewrite(data, service.Edit{Path: path, Value: value}); err != nil {
+		return err
+	}
+	fresh := slices.DeleteFunc(d.problems(data), func(p service.Problem) bool { return before[p.What] })
+	if len(fresh) > 0 {
+		return fresh
+	}
+	return nil
+}
+
+func (d *Desk) problems(data []byte) service.Problems {
+	_, err := service.Parse(d.File, data)
+	var problems service.Problems
+	errors.As(err, &problems)
+	return problems
+}
+
+// Drop forgets a draft. It returns ErrNone.
+func (d *Desk) Drop(ctx context.Context, id int64, by string) error {
+	return d.Store.SettleDrafts(ctx, []int64{id}, Dropped, by, time.Now())
+}
+
+// Publish writes the file with all drafts, and makes the line take it. version is what was looked at:
+// ErrChanged if it is another by now. With second, none of the drafts is by's own: ErrOwn. It returns
+// ErrUnfit for what Look shows. When the line does not take it, the file is as before.
+func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l, err := d.Look(ctx)
+	switch {
+	case err != nil:
+		return 0, err
+	case len(l.Drafts) == 0:
+		return 0, ErrNothing
+	case l.Version != version:
+		return 0, ErrChanged
+	case second && slices.ContainsFunc(l.Drafts, func(r Row) bool { return r.By == by }):
+		return 0, ErrOwn
+	case !l.Fit():
+		return 0, ErrUnfit
+	}
+	before, err := os.ReadFile(d.File)
+	if err != nil {
+		return 0, fmt.Errorf("read the service definition: %w", err)
+	}
+	if err := replace(d.File, l.Text); err != nil {
+		return 0, err
+	}
+	if err := d.Reload(ctx); err != nil {
+		return 0, errors.Join(err, replace(d.File, before))
+	}
+	ids := make([]int64, len(l.Drafts))
+	for i, r := range l.Drafts {
+		ids[i] = r.ID
+	}
+	// Should this fail, the drafts say what the file says: they are published again, and change nothing.
+	return len(ids), d.Store.SettleDrafts(ctx, ids, Published, by, time.Now())
+}
+
+// replace writes a file whole, or not at all.
+func replace(path string, data []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package ivr
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"decroche/call"
+	"decroche/callback"
+)
+
+func TestAMessageOffersTheWayOut(t *testing.T) {
+	play(t, func(s *stage) {
+		s.board.publish(Message{Offer: OfferExit})
+		c := s.dial(general)
+		time.Sleep(5 * time.Second) // bienvenue, and the message
+		c.hears("fr/bienvenue", "fr/message:1", "fr/message.exit")
+		c.types("9")
+		c.ends(call.SelfServed, call.ReasonHeardAll)
+		c.hears("fr/goodbye")
+		stays := s.dial(general)
+		time.Sleep(5 * time.Second)
+		stays.types("1") // meant for the menu, which they know
+		time.Sleep(time.Second)
+		stays.hears("fr/bienvenue", "fr/message:1", "fr/message.exit/", "fr/queue.joined")
+	})
+}
+
+func TestAMessageOffersALink(t *testing.T) {
+	play(t, func(s *stage) {
+		x := s.online()
+		s.board.publish(Message{Offer: OfferLink + "autre"})
+		c := s.from("+33639980001", "")
+		time.Sleep(5 * time.Second)
+		c.hears("fr/bienvenue", "fr/message:1", "fr/link.offer")
+		c.types("3")
+		time.Sleep(3 * time.Second)
+		c.hears("fr/link.sent", "fr/menu-principal")
+		if sent := x.sent(); len(sent) != 1 || !strings.HasSuffix(sent[0].Text, "https://exemple.fr/rendez-vous/") {
+			t.Errorf("sent was %+v", sent)
+		}
+		fixed := s.from(landline, "") // who cannot be sent a link hears it
+		time.Sleep(9 * time.Second)
+		fixed.hears("fr/bienvenue", "fr/message:1", "fr/link.address", "fr/link.address", "fr/link.hear")
+	})
+}
+
+func TestAMessageOffersACallback(t *testing.T) {
+	play(t, func(s *stage) {
+		b := s.desk()
+		s.board.publish(Message{Offer: OfferCallback})
+		s.board.publish(Message{})
+		c := s.dial(general)
+		time.Sleep(5 * time.Second)
+		c.hears("fr/bienvenue", "fr/message:1", "fr/callback.hint")
+		c.types("1")
+		time.Sleep(15 * time.Second)
+		c.hears(question...)
+		c.types("3") // changes their mind: the journey goes on where it was
+		time.Sleep(3 * time.Second)
+		c.hears("fr/message:2", "fr/menu-principal")
+		again := s.dial(general)
+		time.Sleep(5 * time.Second)
+		again.types("1")
+		time.Sleep(15 * time.Second)
+		again.types("1")
+		time.Sleep(7 * time.Second)
+		again.types("1")
+		time.Sleep(time.Second)
+		if p := b.only(s); p.Origin != callback.FromMessage || look(b, &b.asked)[0].Queue != "accueil" {
+			t.Errorf("promised was %+v", p)
+		}
+		again.ends(call.CalledBack, call.ReasonPlace)
+	})
+}
+
+func TestWhoWaitsIsOfferedWhatAMessageOffers(t *testing.T) {
+	play(t, func(s *stage) {
+		x := s.online()
+		c := s.waiting(10 * time.Second)
+		c.hears(c.names()...)
+		s.board.publish(Message{Offer: OfferLink + "autre"})
+		s.board.publish(Message{Offer: OfferExit})
+		time.Sleep(40 * time.Second)
+		c.hears("fr/message:1", "fr/link.offer", "fr/message:2", "fr/message.exit", "fr/position.1", "fr/queue.noagents")
+		c.types("3")
+		time.Sleep(time.Second)
+		if len(x.sent()) != 1 {
+			t.Errorf("sent was %+v", x.sent())
+		}
+		c.hears(c.names()...)
+		c.types("9")
+		c.ends(call.Abandoned, call.ReasonHeardAll)
+	})
+}
+
+func TestAHeldMessageIsHeardByNobody(t *testing.T) {
+	play(t, func(s *stage) {
+		s.board.publish(Message{Held: true})
+		c := s.dial(general)
+		time.Sleep(5 * time.Second)
+		c.hears("fr/bienvenue", "fr/menu-principal")
+	})
+}
