@@ -13,10 +13,9 @@ import (
 // telephone is somebody who types keys and speaks; what they hear is written down.
 type telephone struct {
 	call.Recorder
-	keys   string
-	said   []string
-	heard  []string
-	recent []string // what was heard since the last key
+	keys  string
+	said  []string
+	heard []string
 }
 
 func (p *telephone) Info() call.Info { return call.Info{ID: "n1-1.1"} }
