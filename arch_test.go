@@ -21,7 +21,7 @@ type rule struct {
 }
 
 // domain are the packages that know what a public service is, and no technique.
-var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links", "privacy", "survey", "chat", "tags", "people"}
+var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links", "privacy", "survey", "chat", "tags", "people", "drafts"}
 
 var rules = []rule{
 	{"call", nil, "the vocabulary stands on nothing, for everything stands on it"},
@@ -32,6 +32,8 @@ var rules = []rule{
 	{"callback", []string{"call", "service", "routing", "sms", "text"}, "a promise is kept whatever carries the call"},
 	{"survey", []string{"call", "service", "callback", "sms", "text"}, "a question is asked whatever carries it"},
 	{"chat", []string{"call", "service", "callback", "sms", "text"}, "what is written is answered whatever carries it"},
+	{"drafts", []string{"service"}, "a definition is edited whoever serves it"},
+	{"studio", []string{"call"}, "a message is recorded whatever it is for"},
 	{"people", nil, "who may do what is known without knowing what is done"},
 	{"tags", []string{"call", "service"}, "what is known of a caller is kept whatever follows it"},
 	{"metrics/report", []string{"call", "service", "metrics", "text"}, "a report is words about figures"},

@@ -29,6 +29,8 @@ const (
 	Approve     Right = "approve"      // let out what another person wrote
 	SeeFigures  Right = "see_figures"  // indicators and reports
 	SeeContacts Right = "see_contacts" // the contacts behind a figure
+	SeeService  Right = "see_service"  // everything that is said, hours, settings; to play the journey
+	EditService Right = "edit_service" // write drafts of them, and publish them where nobody else has to
 	SeePeople   Right = "see_people"
 	GivePeople  Right = "give_people" // make, change and close accounts
 	SeeLog      Right = "see_log"     // the log of what was done
@@ -43,6 +45,8 @@ var rights = map[Right][]Role{
 	Approve:     {Approver, Admin},
 	SeeFigures:  {Supervisor, Manager, Admin, Auditor},
 	SeeContacts: {Supervisor, Manager, Admin, Auditor},
+	SeeService:  {Supervisor, Editor, Approver, Manager, Admin, Auditor},
+	EditService: {Editor, Admin},
 	SeePeople:   {Admin, Auditor},
 	GivePeople:  {Admin},
 	SeeLog:      {Manager, Admin, Auditor},

@@ -67,6 +67,29 @@ func (t Text) YAML(langs []call.Lang) string {
 	return render(n)
 }
 
+// ParseText reads a text as YAML writes it. Whether it has all languages is not looked at.
+func ParseText(value string) (Text, error) {
+	if value == "" {
+		return nil, nil
+	}
+	n, err := readValue(value)
+	if err != nil {
+		return nil, err
+	}
+	t := Text{}
+	for _, p := range n.pairs {
+		phrase := Phrase{Say: strings.Join(strings.Fields(p.value.text), " ")}
+		if say := p.value.child("say"); say != nil {
+			phrase.Say = strings.Join(strings.Fields(say.text), " ")
+		}
+		if recording := p.value.child("recording"); recording != nil {
+			phrase.Recording = recording.text
+		}
+		t[call.Lang(p.key)] = phrase
+	}
+	return t, nil
+}
+
 // Scalar writes a simple value.
 func Scalar(text string) string { return renderScalar(text) }
 

@@ -10,12 +10,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"decroche/call"
 	"decroche/callback"
+	"decroche/drafts"
 	"decroche/ivr"
 	"decroche/metrics"
 	"decroche/people"
@@ -41,6 +43,19 @@ func (s *server) assembleSite() {
 				return nil, err
 			}
 			return speech.Listen(sound)
+		},
+		Drafts: &drafts.Desk{
+			Store: s.db.Drafts(), File: s.c.Service, Judge: s.c.canCallBack,
+			Reload: func(ctx context.Context) error { _, err := s.reload(ctx); return err },
+		},
+		Length: func(ctx context.Context, lang call.Lang, p service.Phrase) (time.Duration, error) {
+			sound, err := voice{s.lib, s}.Phrase(ctx, "text", lang, p)
+			return sound.Duration, err
+		},
+		KeepRecording: s.keepRecording, BuiltIn: builtIn, Play: s.journey.Rehearse,
+		BuiltInText: func(id string, lang call.Lang) string {
+			words, _ := speech.SystemText(id, lang)
+			return words
 		},
 		Reports: s.reports, Facts: facts{s.db.Journal()}.Facts, Links: s.desk.links,
 		Heard: new(hearing).of(s.db.Journal()), Today: s.boardDay, Alarms: s.alarmsNow,
@@ -126,6 +141,31 @@ func (s *server) keepMessageSound(ctx context.Context, ext string, data []byte) 
 	return name, s.db.PutBlob(ctx, soundBlob+name, data)
 }
 
+// recordings is the folder of the prompts' recordings, beside the definition.
+const recordings = "enregistrements"
+
+// keepRecording keeps the recording of a prompt beside the definition, and gives its path from there.
+func (s *server) keepRecording(ctx context.Context, ext string, data []byte) (string, error) {
+	sum := sha256.Sum256(data)
+	name := hex.EncodeToString(sum[:16]) + ext
+	path, err := writeSound(filepath.Join(filepath.Dir(s.c.Service), recordings), name, 0o755, 0o644, data)
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.lib.Recording(ctx, "text", "fr", path); err != nil {
+		return "", errors.Join(fmt.Errorf("%w: %w", admin.ErrSound, err), os.Remove(path))
+	}
+	return recordings + "/" + name, nil
+}
+
+// builtIn are the line's own prompts but those that differ by a number alone.
+func builtIn() []string {
+	return slices.DeleteFunc(speech.IDs("fr"), func(id string) bool {
+		return strings.HasPrefix(id, "number.") || strings.HasPrefix(id, "whisper.wait.") ||
+			strings.HasPrefix(id, "position.") && id != "position.1" && id != "position.many"
+	})
+}
+
 const soundBlob = "message-sound:"
 
 // messageSound gives the file of a recording, from the database where it is not here yet.
@@ -144,10 +184,13 @@ func (s *server) messageSound(ctx context.Context, name string) (string, error) 
 
 func (c *config) messageSounds() string { return filepath.Join(c.Data, "messages") }
 
-// writeMessageSound makes the file whole, or not at all.
 func (s *server) writeMessageSound(name string, data []byte) (string, error) {
-	dir := s.c.messageSounds()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	return writeSound(s.c.messageSounds(), name, 0o700, 0o600, data)
+}
+
+// writeSound makes the file whole, or not at all.
+func writeSound(dir, name string, dirMode, mode os.FileMode, data []byte) (string, error) {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return "", fmt.Errorf("keep a recording: %w", err)
 	}
 	f, err := os.CreateTemp(dir, ".new-*")
@@ -157,7 +200,7 @@ func (s *server) writeMessageSound(name string, data []byte) (string, error) {
 	defer os.Remove(f.Name())
 	path := filepath.Join(dir, filepath.Base(name))
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
 		return "", fmt.Errorf("keep a recording: %w", err)
 	}
 	return path, os.Rename(f.Name(), path)

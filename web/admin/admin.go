@@ -6,6 +6,11 @@
 //	messages.go  incident messages: written, listened to, let out, stopped
 //	floor.go     the live board, pushed to browsers
 //	figures.go   indicators, and the contacts behind them
+//	texts.go     everything that is said
+//	hours.go     the calendar
+//	settings.go  settings, and the reasons of contacts
+//	drafts.go    what was changed of these, published together
+//	rehearse.go  the journey, played on the page
 //	links.go     the sites that callers are sent to
 //	people.go    accounts and the log
 //
@@ -29,6 +34,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"decroche/call"
+	"decroche/drafts"
 	"decroche/ivr"
 	"decroche/links"
 	"decroche/metrics/report"
@@ -90,6 +96,18 @@ type Server struct {
 	Reports func() report.Source
 	Facts   func(ctx context.Context, id call.ID) ([]call.Event, error)
 	Links   Links
+	// Drafts is where the definition is edited.
+	Drafts *drafts.Desk
+	// Length tells how long a wording lasts; a recording is beside the definition.
+	Length func(ctx context.Context, lang call.Lang, p service.Phrase) (time.Duration, error)
+	// KeepRecording keeps the recording of a prompt beside the definition, and gives its path from there. It
+	// returns ErrSound.
+	KeepRecording func(ctx context.Context, ext string, data []byte) (string, error)
+	// BuiltIn lists the line's own prompts, BuiltInText gives one of them; "" for none.
+	BuiltIn     func() []string
+	BuiltInText func(id string, lang call.Lang) string
+	// Play plays the journey of a definition; see ivr.Journey.Rehearse.
+	Play func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error)
 	// URL is how people reach the site, "https://admin.example.fr"; "" when only this machine does.
 	URL string
 	Log *slog.Logger
@@ -159,6 +177,21 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /indicateurs/contact/{id}", s.with(people.SeeContacts, (*visit).showContact))
 	mux.HandleFunc("GET /sites", s.with(people.SeeFloor, (*visit).showLinks))
 	mux.HandleFunc("POST /sites/{id}", s.with(people.Publish, (*visit).setLink))
+	mux.HandleFunc("GET /service", s.with(people.SeeService, func(v *visit) { v.see("/service/textes", nil) }))
+	mux.HandleFunc("GET /service/textes", s.with(people.SeeService, (*visit).showTexts))
+	mux.HandleFunc("GET /service/textes/nouveau", s.with(people.EditService, func(v *visit) { v.see("/service/textes/"+url.PathEscape(v.r.URL.Query().Get("nom")), nil) }))
+	mux.HandleFunc("GET /service/textes/{name}", s.with(people.EditService, (*visit).showText))
+	mux.HandleFunc("POST /service/textes/{name}", s.with(people.EditService, (*visit).writeText))
+	mux.HandleFunc("GET /service/horaires", s.with(people.SeeService, (*visit).showHours))
+	mux.HandleFunc("POST /service/horaires/{part}", s.with(people.EditService, (*visit).writeHours))
+	mux.HandleFunc("GET /service/motifs", s.with(people.SeeService, (*visit).showReasons))
+	mux.HandleFunc("POST /service/motifs", s.with(people.EditService, (*visit).writeReason))
+	mux.HandleFunc("GET /service/reglages", s.with(people.SeeService, (*visit).showSettings))
+	mux.HandleFunc("POST /service/reglages", s.with(people.EditService, (*visit).writeSettings))
+	mux.HandleFunc("GET /service/ecouter", s.with(people.SeeService, (*visit).showRehearsal))
+	mux.HandleFunc("GET /service/brouillon", s.with(people.SeeService, (*visit).showDraft))
+	mux.HandleFunc("POST /service/brouillon", s.with(people.SeeService, (*visit).publishDraft))
+	mux.HandleFunc("POST /service/brouillon/{id}/oublier", s.with(people.EditService, (*visit).dropDraft))
 	mux.HandleFunc("GET /comptes", s.with(people.SeePeople, (*visit).showPeople))
 	mux.HandleFunc("POST /comptes", s.with(people.GivePeople, (*visit).addAccount))
 	mux.HandleFunc("GET /comptes/{name}", s.with(people.SeePeople, (*visit).showAccount))
@@ -169,7 +202,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/", s.open(func(v *visit) { v.stop(http.StatusNotFound, "missing") }))
 	small, large := http.MaxBytesHandler(mux, maxBody), http.MaxBytesHandler(mux, maxUpload)
 	return s.secure(s.sameOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/messages/nouveau" {
+		if r.URL.Path == "/messages/nouveau" || strings.HasPrefix(r.URL.Path, "/service/textes/") {
 			large.ServeHTTP(w, r)
 			return
 		}

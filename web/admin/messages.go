@@ -18,6 +18,7 @@ import (
 	"decroche/call"
 	"decroche/ivr"
 	"decroche/people"
+	"decroche/service"
 	"decroche/text"
 )
 
@@ -47,6 +48,7 @@ type said struct {
 	Name, Text string
 	Sound      string
 	Recorded   bool
+	Length     string
 }
 
 func (v *visit) showMessages() {
@@ -103,7 +105,7 @@ func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
 
 func (v *visit) texts(m ivr.Message) (all []said) {
 	for _, l := range v.langsOf(m.Text) {
-		all = append(all, said{l, v.T("lang." + string(l)), m.Text[l], listenTo(l, m.Text[l], m.Sound[l]), m.Sound[l] != ""})
+		all = append(all, said{Lang: l, Name: v.T("lang." + string(l)), Text: m.Text[l], Sound: listenTo(l, m.Text[l], m.Sound[l]), Recorded: m.Sound[l] != ""})
 	}
 	return all
 }
@@ -206,14 +208,23 @@ func (v *visit) missing(m ivr.Message) string {
 func (v *visit) listen() {
 	q := v.r.URL.Query()
 	lang, words := call.Lang(q.Get("langue")), strings.TrimSpace(q.Get("texte"))
-	if words == "" || len(words) > 4*ivr.MessageMaxText || !slices.Contains(v.def.Languages, lang) {
+	recording, filed := strings.CutPrefix(q.Get("son"), filePrefix)
+	if words == "" && !filed || len(words) > 4*ivr.MessageMaxText || !slices.Contains(v.def.Languages, lang) {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
 	defer cancel()
 	m := ivr.Message{Text: map[call.Lang]string{lang: words}, Sound: map[call.Lang]string{lang: q.Get("son")}}
-	wav, err := v.s.Rehearse(ctx, lang, m.Phrase(lang))
+	p := m.Phrase(lang)
+	if filed {
+		if !filepath.IsLocal(recording) {
+			v.stop(http.StatusNotFound, "missing")
+			return
+		}
+		p = service.Phrase{Say: words, Recording: recording}
+	}
+	wav, err := v.s.Rehearse(ctx, lang, p)
 	if err != nil {
 		v.fail("say a message", err)
 		return
@@ -431,30 +442,13 @@ func (v *visit) typedSound(l call.Lang) string {
 	if code := v.r.PostFormValue("phone_" + string(l)); code != "" {
 		before = cmp.Or(v.s.Studio.Recorded(code, v.Me.Name), before)
 	}
-	if v.r.MultipartForm == nil || len(v.r.MultipartForm.File[field]) == 0 {
+	ext, data, sent := v.sentSound(field)
+	if !sent {
 		return before
 	}
-	h := v.r.MultipartForm.File[field][0]
-	if h.Size == 0 && h.Filename == "" {
-		return before
-	}
-	ext := strings.ToLower(filepath.Ext(h.Filename))
-	if !slices.Contains([]string{".wav", ".mp3", ".ogg"}, ext) || h.Size > maxSound {
-		v.wrong(field, "write.error.sound")
-		return before
-	}
-	f, err := h.Open()
-	if err != nil {
-		v.wrong(field, "write.error.sound")
-		return before
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
+	name, err := v.s.KeepSound(v.r.Context(), ext, data)
 	if err == nil {
-		var name string
-		if name, err = v.s.KeepSound(v.r.Context(), ext, data); err == nil {
-			return name
-		}
+		return name
 	}
 	if !errors.Is(err, ErrSound) {
 		v.s.Log.Error("a recording could not be kept", "err", err)

@@ -56,6 +56,14 @@ type visit struct {
 	Figures *figuresView
 	Contact *contactView
 	Links   []linkRow
+
+	Texts    *textsView
+	Text     *textView
+	Hours    *hoursView
+	Settings *settingsView
+	Reasons  *reasonsView
+	Draft    *draftView
+	Play     *playView
 }
 
 // fieldError is what is to be mended, and the id of the field it is about.
@@ -182,6 +190,7 @@ func (v *visit) Tabs() (all []tab) {
 		{"/messages", "messages", people.SeeMessages},
 		{"/direct", "floor", people.SeeFloor},
 		{"/indicateurs", "figures", people.SeeFigures},
+		{"/service", "service", people.SeeService},
 		{"/sites", "links", people.SeeFloor},
 		{"/comptes", "people", people.SeePeople},
 		{"/journal", "log", people.SeeLog},

@@ -1,0 +1,246 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"decroche/drafts"
+	"decroche/people"
+	"decroche/service"
+)
+
+// part is a part of the definition in a form: what its editor saw.
+type part struct {
+	Was  string
+	Seen int64
+}
+
+// draftView is what is to be published together.
+type draftView struct {
+	Version            string
+	Rows               []draftRow
+	Findings, Problems []findingRow
+	Fit                bool
+	Publish            bool // whoever reads may
+	Second             bool // by another person than the authors
+	History            []draftRow
+}
+
+type draftRow struct {
+	ID         int64
+	Path, Name string
+	Now, Value string
+	Who        string
+	Conflict   bool
+}
+
+type findingRow struct {
+	Rule, Where, What, Fix string
+	Error                  bool
+}
+
+// historyShown is how many changes of the past a page lists.
+const historyShown = 30
+
+// look reads the definition and its drafts; nil when that failed, and the page is given then.
+func (v *visit) look() *drafts.Look {
+	l, err := v.s.Drafts.Look(v.r.Context())
+	if err != nil {
+		v.fail("read the drafts", err)
+		return nil
+	}
+	if l.Next != nil {
+		v.def = l.Next
+	}
+	return l
+}
+
+func (v *visit) showDraft() {
+	v.told()
+	v.draftPage()
+}
+
+func (v *visit) draftPage() {
+	l := v.look()
+	if l == nil {
+		return
+	}
+	d := &draftView{Version: l.Version, Fit: l.Fit(), Second: v.s.Approval, Publish: v.mayPublish(l)}
+	for _, r := range l.Drafts {
+		d.Rows = append(d.Rows, draftRow{
+			ID: r.ID, Path: r.Path, Name: v.partName(r.Path), Now: r.Now, Value: r.Value, Conflict: r.Conflict,
+			Who: v.T("draft.by", "who", r.By, "when", v.when(r.At)),
+		})
+	}
+	for _, f := range l.Findings {
+		d.Findings = append(d.Findings, findingRow{v.T("rule." + string(f.Rule)), f.Where, f.What, f.Fix, f.Severity == service.Defect})
+	}
+	for _, p := range l.Problems {
+		d.Problems = append(d.Problems, findingRow{What: p.What, Fix: p.Fix, Error: true})
+	}
+	if l.Refused != nil {
+		d.Problems = append(d.Problems, findingRow{What: l.Refused.Error(), Error: true})
+	}
+	past, err := v.s.Drafts.Store.History(v.r.Context(), "", historyShown)
+	if err != nil {
+		v.fail("read what was changed", err)
+		return
+	}
+	for _, c := range past {
+		d.History = append(d.History, draftRow{
+			ID: c.ID, Path: c.Path, Name: v.partName(c.Path), Now: c.Was, Value: c.Value,
+			Who: v.T("draft.published", "who", c.By, "by", c.SettledBy, "when", v.when(c.Settled)),
+		})
+	}
+	v.Draft = d
+	v.render(http.StatusOK, "draft.html", v.T("draft.title"))
+}
+
+// mayPublish: editors may, or where a second person is asked for, approvers who wrote none of it.
+func (v *visit) mayPublish(l *drafts.Look) bool {
+	if !v.s.Approval {
+		return v.Me.May(people.EditService)
+	}
+	for _, r := range l.Drafts {
+		if r.By == v.Me.Name {
+			return false
+		}
+	}
+	return v.Me.May(people.Approve)
+}
+
+// partName is what people call a part of the definition.
+func (v *visit) partName(path string) string {
+	section, name, _ := strings.Cut(path, ".")
+	switch section {
+	case "prompts":
+		return v.T("part.prompt", "name", name)
+	case "reasons":
+		return v.T("part.reason", "name", name)
+	}
+	if s := v.setting(path); s != nil {
+		return v.T("setting."+s.id) + s.of(v)
+	}
+	if t := v.T("part." + path); t != "admin.part."+path {
+		return t
+	}
+	return path
+}
+
+func (v *visit) publishDraft() {
+	if !v.Me.May(people.EditService) && !v.Me.May(people.Approve) {
+		v.stop(http.StatusForbidden, "forbidden")
+		return
+	}
+	l := v.look()
+	if l == nil {
+		return
+	}
+	if !v.s.Approval && !v.Me.May(people.EditService) || v.s.Approval && !v.Me.May(people.Approve) {
+		v.stop(http.StatusForbidden, "forbidden")
+		return
+	}
+	n, err := v.s.Drafts.Publish(v.r.Context(), v.r.PostFormValue("version"), v.Me.Name, v.s.Approval)
+	switch {
+	case errors.Is(err, drafts.ErrNothing): // a double click
+		v.see("/service/brouillon?fait=publie-service", nil)
+	case errors.Is(err, drafts.ErrChanged):
+		v.wrong("main", "draft.changed")
+		v.draftPage()
+	case errors.Is(err, drafts.ErrOwn):
+		v.stop(http.StatusForbidden, "own")
+	case errors.Is(err, drafts.ErrUnfit):
+		v.wrong("main", "draft.unfit")
+		v.draftPage()
+	case err != nil:
+		v.s.Log.Error("the line did not take the definition", "by", v.Me.Name, "err", err)
+		v.wrong("main", "draft.refused")
+		v.draftPage()
+	default:
+		var paths []string
+		for _, r := range l.Drafts {
+			paths = append(paths, r.Path)
+		}
+		v.log("service.published", strconv.Itoa(n), strings.Join(paths, ", "))
+		v.s.Log.Info("the definition was changed", "by", v.Me.Name, "parts", paths)
+		v.see("/service/brouillon?fait=publie-service", nil)
+	}
+}
+
+func (v *visit) dropDraft() {
+	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
+	if err == nil {
+		err = v.s.Drafts.Drop(v.r.Context(), id, v.Me.Name)
+	}
+	switch {
+	case errors.Is(err, drafts.ErrNone), errors.Is(err, strconv.ErrSyntax): // a double click
+	case err != nil:
+		v.fail("forget a draft", err)
+		return
+	default:
+		v.log("service.dropped", v.r.PostFormValue("path"), "")
+	}
+	v.see("/service/brouillon?fait=oublie", nil)
+}
+
+// partOf is a part as its editor sees it; ok is false when the page of a failure was given.
+func (v *visit) partOf(path string) (value string, p part, ok bool) {
+	value, seen, err := v.s.Drafts.Part(v.r.Context(), path)
+	if err != nil {
+		v.fail("read a part of the definition", err)
+		return "", part{}, false
+	}
+	return value, part{value, seen}, true
+}
+
+// seenPart is what the sender of a form saw; name is a prefix of its fields.
+func (v *visit) seenPart(name string) part {
+	seen, _ := strconv.ParseInt(v.r.PostFormValue(name+"seen"), 10, 64)
+	return part{strings.ReplaceAll(v.r.PostFormValue(name+"was"), "\r\n", "\n"), seen}
+}
+
+// writePart keeps a change as a draft. What is wrong is added to the errors of the field; ok is false then.
+func (v *visit) writePart(field, path, value string, p part) (ok bool) {
+	err := v.s.Drafts.Write(v.r.Context(), path, value, p.Was, p.Seen, v.Me.Name)
+	var problems service.Problems
+	switch {
+	case err == nil:
+		v.log("service.written", path, "")
+		return true
+	case errors.Is(err, drafts.ErrChanged):
+		v.wrong(field, "part.changed")
+	case errors.Is(err, service.ErrByHand):
+		v.wrong(field, "part.byhand")
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			v.wrong(field, "part.problem", "what", p.What, "fix", p.Fix)
+		}
+	default:
+		v.s.Log.Error("a draft could not be kept", "path", path, "err", err)
+		v.wrong(field, "part.failed")
+	}
+	return false
+}
+
+// Sub are the pages of the service.
+func (v *visit) Sub() (all []tab) {
+	if !strings.HasPrefix(v.r.URL.Path, "/service") {
+		return nil
+	}
+	for _, t := range []struct{ path, id string }{
+		{"/service/textes", "texts"},
+		{"/service/horaires", "hours"},
+		{"/service/motifs", "reasons"},
+		{"/service/reglages", "settings"},
+		{"/service/ecouter", "rehearse"},
+		{"/service/brouillon", "draft"},
+	} {
+		all = append(all, tab{t.path, v.T("sub." + t.id), strings.HasPrefix(v.r.URL.Path, t.path)})
+	}
+	return all
+}
+
+// Edits says that the account may change the definition.
+func (v *visit) Edits() bool { return v.Me.May(people.EditService) }
