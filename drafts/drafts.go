@@ -95,6 +95,8 @@ type Look struct {
 	Findings []service.Finding
 	// Version names what was looked at: who publishes, publishes this.
 	Version string
+
+	before []service.Finding // of Now
 }
 
 // Row is a draft with what the file says now.
@@ -105,14 +107,22 @@ type Row struct {
 	Conflict bool
 }
 
-// Errors are the findings that keep it from being published.
+// Errors are the findings that keep it from being published: those that are not in the file already, for
+// who mends one thing is not kept from it by another.
 func (l *Look) Errors() (list []service.Finding) {
 	for _, f := range l.Findings {
-		if f.Severity == service.Defect {
+		if l.Blocks(f) {
 			list = append(list, f)
 		}
 	}
 	return list
+}
+
+// Blocks says that a finding is an error that the drafts bring.
+func (l *Look) Blocks(f service.Finding) bool {
+	return f.Severity == service.Defect && !slices.ContainsFunc(l.before, func(b service.Finding) bool {
+		return b.Rule == f.Rule && b.Where == f.Where && b.What == f.What
+	})
 }
 
 // Fit tells whether it may be published.
@@ -156,7 +166,7 @@ func (d *Desk) Look(ctx context.Context) (*Look, error) {
 	case err != nil:
 		return nil, err
 	default:
-		l.Findings = service.Lint(l.Next, nil)
+		l.Findings, l.before = service.Lint(l.Next, nil), service.Lint(l.Now, nil)
 		if d.Judge != nil {
 			l.Refused = d.Judge(l.Next)
 		}

@@ -125,6 +125,16 @@ func TestWhatIsAgainstTheGuideIsNotPublished(t *testing.T) {
 	}
 }
 
+func TestAnErrorOfTheFileDoesNotKeepFromMendingAnother(t *testing.T) {
+	d, _ := desk(t)
+	data, _ := os.ReadFile(d.File)
+	must(t, os.WriteFile(d.File, bytes.Replace(data, []byte("  hours: horaires\n  other_means"), []byte("  other_means"), 1), 0o640))
+	must(t, write(t, d, "prompts.accueil", welcome, "camille"))
+	if l := look(t, d); !l.Fit() || len(l.Findings) == 0 {
+		t.Errorf("fit %t, findings %+v", l.Fit(), l.Findings)
+	}
+}
+
 func TestWhatTheLineDoesNotTakeLeavesTheFileAsItWas(t *testing.T) {
 	d, _ := desk(t)
 	before, _ := os.ReadFile(d.File)

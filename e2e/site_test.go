@@ -27,11 +27,14 @@ import (
 
 // happening is a line of site.mjs.
 type happening struct {
-	Problem                                    string
-	Sound                                      float64
-	Published, Live, Lost, Back, Stopped, Done bool
-	Click, Answered, Took                      int64
+	Problem                                             string
+	Sound                                               float64
+	Published, Changed, Live, Lost, Back, Stopped, Done bool
+	Click, Answered, Took                               int64
 }
+
+// newMenu is what an admin changes the menu to.
+const newMenu = "Pour votre dossier, tapez 1. Pour les titres, tapez 2. Pour nos horaires, tapez 3. Pour une personne, tapez 0."
 
 // An admin who has never seen the site writes an incident message, listens to it and lets it out; a
 // telephone hears it within two seconds, and who waits hears it too. Chromium looks at every page.
@@ -44,6 +47,7 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 	}
 	r := rig.Start(t, rig.Options{})
 	r.Learn("incident", "fr", incident)
+	r.Learn("new-menu", "fr", newMenu)
 	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", "camille", "--full", "Camille Martin"))
 	if !strings.HasPrefix(link, "http://"+r.Admin+"/") {
 		t.Fatalf("the link is %q", link)
@@ -54,6 +58,7 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 	job, err := json.Marshal(map[string]any{
 		"modules": browser.Modules(t, lock), "chromium": browser.Program(t, "chromium"), "link": link, "words": incident,
 		"shots": os.Getenv("DECROCHE_SHOTS"), "agent": "Noé Bernard", "away": true,
+		"menu": newMenu,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +105,10 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 			waiting.HearsAll("incident", 15*time.Second)
 			waiting.HangsUp()
 			r.Available("2002")
+		case l.Changed: // the next call hears the text that was published
+			c := r.Dial(line, "+33639980603")
+			c.HearsAll("new-menu", 15*time.Second)
+			c.HangsUp()
 		case l.Live: // the board says who is there; now the controller goes, and comes back
 			r.KillController()
 		case l.Lost:

@@ -55,6 +55,8 @@ type Definition struct {
 	Survey     Survey
 	// Links are addresses sent by SMS, by id.
 	Links map[string]*Link
+	// Plans are prepared for incidents, by id.
+	Plans map[string]*Plan
 	// Points are the places where people are received, by id.
 	Points map[string]*Point
 

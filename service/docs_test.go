@@ -39,7 +39,7 @@ func TestEveryKeyIsInTheReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"parse.go", "parse_hours.go", "parse_tree.go", "parse_callback.go", "parse_indicators.go", "survey.go"} {
+	for _, file := range []string{"parse.go", "parse_hours.go", "parse_tree.go", "parse_callback.go", "parse_indicators.go", "survey.go", "plans.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

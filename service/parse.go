@@ -108,6 +108,7 @@ func (r *reader) definition(root *node) {
 	r.indicators(o)
 	r.privacy(o)
 	r.survey(o)
+	r.plans(o)
 	r.limits(o)
 	o.close()
 }

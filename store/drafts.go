@@ -40,7 +40,11 @@ func (s *Drafts) PutDraft(ctx context.Context, c drafts.Change, seen int64) (dra
 			return err
 		}
 		kept, err = scanDraft(tx.QueryRowContext(ctx, `INSERT INTO drafts (path, value, was, written_by, written_at, state, settled_at, settled_by)
-			VALUES ($1, $2, $3, $4, $5, 'draft', 0, '') RETURNING `+draftColumns, clean(c.Path), clean(c.Value), clean(c.Was), clean(c.By), millis(c.At)))
+			VALUES ($1, $2, $3, $4, $5, 'draft', 0, '') ON CONFLICT (path) WHERE state = 'draft' DO NOTHING RETURNING `+draftColumns,
+			clean(c.Path), clean(c.Value), clean(c.Was), clean(c.By), millis(c.At)))
+		if errors.Is(err, sql.ErrNoRows) { // another's came between
+			return drafts.ErrChanged
+		}
 		return err
 	})
 	return kept, s.explain("keep a draft", err)

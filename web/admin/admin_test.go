@@ -13,13 +13,16 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"decroche/call"
+	"decroche/drafts"
 	"decroche/ivr"
 	"decroche/links"
 	"decroche/metrics"
@@ -43,6 +46,8 @@ type site struct {
 	web   *httptest.Server
 	day   map[string]admin.Day
 	sites sites
+	file  string // the definition's
+	def   atomic.Pointer[service.Definition]
 }
 
 // sites are those that callers are sent to.
@@ -59,16 +64,25 @@ func (s *sites) Set(_ context.Context, id, state, why, by string) error {
 
 func open(t *testing.T) *site {
 	t.Helper()
-	def, err := service.ParseFile("../../demo/prefecture.yaml")
+	file := filepath.Join(t.TempDir(), "prefecture.yaml")
+	demo, err := os.ReadFile("../../demo/prefecture.yaml")
+	if err == nil {
+		err = os.WriteFile(file, demo, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{T: t, db: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "decroche.db")), floor: routing.NewFloor(routing.Options{})}
+	def, err := service.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{T: t, file: file, db: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "decroche.db")), floor: routing.NewFloor(routing.Options{})}
 	t.Cleanup(s.floor.Close)
+	s.def.Store(def)
 	s.floor.SetQueues(def.Queues)
 	s.floor.SetRoster([]routing.Agent{{ID: "2001", Name: "Camille Martin", Team: "Accueil", Skills: map[string]int{"accueil": 3}}})
 	s.srv = &admin.Server{
-		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(), Service: func() *service.Definition { return def },
+		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(), Service: s.def.Load,
 		Floor: s.floor, Messages: s.db, Changed: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
 		Rehearse: func(_ context.Context, _ call.Lang, p service.Phrase) ([]byte, error) {
 			if strings.Contains(p.Say, "indicible") {
@@ -92,6 +106,31 @@ func open(t *testing.T) *site {
 			return []call.Event{call.NewEvent(id, call.EventArrived, map[string]string{"to": "+33199003939"})}, nil
 		},
 		Links: &s.sites,
+		Drafts: &drafts.Desk{Store: s.db.Drafts(), File: file, Reload: func(context.Context) error {
+			def, err := service.ParseFile(file)
+			if err == nil {
+				s.def.Store(def)
+			}
+			return err
+		}},
+		Length: func(_ context.Context, _ call.Lang, p service.Phrase) (time.Duration, error) {
+			if strings.Contains(p.Say, "indicible") {
+				return 0, fmt.Errorf("it cannot be said")
+			}
+			return time.Duration(len(p.Say)) * 70 * time.Millisecond, nil
+		},
+		KeepRecording: func(_ context.Context, ext string, data []byte) (string, error) {
+			if string(data) == "silence" {
+				return "", fmt.Errorf("%w: it is silent", admin.ErrSound)
+			}
+			return "voix" + ext, os.WriteFile(filepath.Join(filepath.Dir(file), "voix"+ext), data, 0o600)
+		},
+		BuiltIn:     func() []string { return []string{"goodbye"} },
+		BuiltInText: func(id string, lang call.Lang) string { return id + " " + string(lang) },
+		Play: func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error) {
+			j := &ivr.Journey{Voice: voice{}, News: ivr.NewBoard(nil), Log: slog.New(slog.DiscardHandler)}
+			return j.Rehearse(ctx, def, info, at, keys)
+		},
 		Heard: func(context.Context, ivr.Message) (int, int, error) { return 12, 3, nil },
 		Today: func(context.Context) (map[string]admin.Day, error) { return s.day, nil },
 		Alarms: func(call.Lang) []admin.Alarm {
@@ -103,6 +142,22 @@ func open(t *testing.T) *site {
 	t.Cleanup(s.srv.Close)
 	return s
 }
+
+// voice says whatever there is to say.
+type voice struct{}
+
+func (voice) System(_ context.Context, id string, lang call.Lang) (call.Sound, error) {
+	return call.Sound{Name: id, Lang: lang, Text: id}, nil
+}
+
+func (voice) Phrase(_ context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	return call.Sound{Name: name, Lang: lang, Text: p.Say}, nil
+}
+
+func (voice) Sentence(_ context.Context, id string, lang call.Lang, _ ...any) (call.Sound, error) {
+	return call.Sound{Name: id, Lang: lang, Text: id}, nil
+}
+func (voice) Clear(_ context.Context, s call.Sound) (call.Sound, error) { return s, nil }
 
 // account makes one with a password, and gives it a browser that is signed in.
 func (s *site) account(name string, roles ...people.Role) *visitor {
@@ -185,6 +240,11 @@ func (v *visitor) form(to string) (action string, values url.Values) {
 				continue
 			}
 			values.Add(get("name"), get("value"))
+		}
+		for _, m := range regexp.MustCompile(`(?s)<select[^>]* name="([^"]*)".*?</select>`).FindAllStringSubmatch(f[0], -1) {
+			if chosen := regexp.MustCompile(`value="([^"]*)" selected`).FindStringSubmatch(m[0]); chosen != nil {
+				values.Set(m[1], chosen[1])
+			}
 		}
 		for _, m := range regexp.MustCompile(`(?s)<textarea[^>]* name="([^"]*)"[^>]*>(.*?)</textarea>`).FindAllStringSubmatch(f[0], -1) {
 			values.Set(m[1], m[2])
@@ -301,10 +361,13 @@ func TestWhoMayDoWhatIsHeldTo(t *testing.T) {
 		"/direct":           people.Roles,
 		"/indicateurs":      {people.Supervisor, people.Manager, people.Admin, people.Auditor},
 		"/indicateurs/contacts?indicateur=received": {people.Supervisor, people.Manager, people.Admin, people.Auditor},
-		"/sites":         people.Roles,
-		"/comptes":       {people.Admin, people.Auditor},
-		"/comptes/agent": {people.Admin, people.Auditor},
-		"/journal":       {people.Manager, people.Admin, people.Auditor},
+		"/sites":                  people.Roles,
+		"/service/textes":         {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
+		"/service/textes/accueil": {people.Editor, people.Admin},
+		"/service/brouillon":      {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
+		"/comptes":                {people.Admin, people.Auditor},
+		"/comptes/agent":          {people.Admin, people.Auditor},
+		"/journal":                {people.Manager, people.Admin, people.Auditor},
 	} {
 		for _, r := range people.Roles {
 			want := 403
@@ -480,7 +543,7 @@ func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
 func TestEveryAnswerIsSafe(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Admin)
-	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
+	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
 		for _, lang := range []string{"fr", "en"} {
 			v.header.Set("Accept-Language", lang)
 			v.get(path)

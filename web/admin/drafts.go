@@ -70,12 +70,12 @@ func (v *visit) draftPage() {
 	d := &draftView{Version: l.Version, Fit: l.Fit(), Second: v.s.Approval, Publish: v.mayPublish(l)}
 	for _, r := range l.Drafts {
 		d.Rows = append(d.Rows, draftRow{
-			ID: r.ID, Path: r.Path, Name: v.partName(r.Path), Now: r.Now, Value: r.Value, Conflict: r.Conflict,
+			ID: r.ID, Path: r.Path, Name: v.partName(r.Path), Now: v.partText(r.Path, r.Now), Value: v.partText(r.Path, r.Value), Conflict: r.Conflict,
 			Who: v.T("draft.by", "who", r.By, "when", v.when(r.At)),
 		})
 	}
 	for _, f := range l.Findings {
-		d.Findings = append(d.Findings, findingRow{v.T("rule." + string(f.Rule)), f.Where, f.What, f.Fix, f.Severity == service.Defect})
+		d.Findings = append(d.Findings, findingRow{v.T("rule." + string(f.Rule)), f.Where, f.What, f.Fix, l.Blocks(f)})
 	}
 	for _, p := range l.Problems {
 		d.Problems = append(d.Problems, findingRow{What: p.What, Fix: p.Fix, Error: true})
@@ -127,6 +127,25 @@ func (v *visit) partName(path string) string {
 		return t
 	}
 	return path
+}
+
+// partText shows the value of a part: texts as they are read, all else as it is written.
+func (v *visit) partText(path, value string) string {
+	if !strings.HasPrefix(path, "prompts.") || value == "" {
+		return value
+	}
+	t := v.textOf(value)
+	var lines []string
+	for _, lang := range v.def.Languages {
+		if p, ok := t[lang]; ok {
+			words := p.Say
+			if p.Recording != "" {
+				words += " ♪ " + p.Recording
+			}
+			lines = append(lines, v.T("lang."+string(lang))+" : "+words)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (v *visit) publishDraft() {
@@ -193,6 +212,15 @@ func (v *visit) partOf(path string) (value string, p part, ok bool) {
 		return "", part{}, false
 	}
 	return value, part{value, seen}, true
+}
+
+// filled reads the form; ok is false when it cannot be read, and the page that says so was given.
+func (v *visit) filled() (ok bool) {
+	if err := v.r.ParseForm(); err != nil {
+		v.stop(http.StatusBadRequest, "unread")
+		return false
+	}
+	return true
 }
 
 // seenPart is what the sender of a form saw; name is a prefix of its fields.

@@ -219,7 +219,7 @@ func typedClock(s string) (string, bool) {
 
 // writeHours takes one of the forms of the page.
 func (v *visit) writeHours() {
-	if v.look() == nil {
+	if !v.filled() || v.look() == nil {
 		return
 	}
 	typed := &hoursView{}

@@ -116,7 +116,9 @@ func (v *visit) playTurns(w *playView, r ivr.Rehearsal) {
 		for _, s := range t.Sounds {
 			row.Said = append(row.Said, v.heard(s))
 		}
-		w.Turns = append(w.Turns, row)
+		if len(row.Said) > 0 || row.Key != "" {
+			w.Turns = append(w.Turns, row)
+		}
 	}
 	switch {
 	case r.Asked:

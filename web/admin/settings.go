@@ -136,7 +136,7 @@ func (v *visit) settingsPage(typed map[string]string) {
 
 // writeSettings keeps the settings that were changed, each as a draft of its own.
 func (v *visit) writeSettings() {
-	if v.look() == nil {
+	if !v.filled() || v.look() == nil {
 		return
 	}
 	typed := map[string]string{}

@@ -1,0 +1,186 @@
+package service
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Plan is a set of actions prepared for an incident (the guide, p. 52), to be switched on in one go.
+type Plan struct {
+	ID    string
+	Label Text
+	// Ends is how long it runs when nobody says otherwise.
+	Ends time.Duration
+	// When switches it on by itself; nil: by hand alone.
+	When *Trigger
+	// Messages are said while it runs.
+	Messages []PlanMessage
+	// OfferAbove, if not zero, switches callbacks on, and offers them above this wait.
+	OfferAbove time.Duration
+	// Queues have other rules while it runs, by queue.
+	Queues map[string]PlanQueue
+}
+
+// PlanMessage is an incident message whose words are a prompt.
+type PlanMessage struct {
+	Prompt string
+	// Queue or Menu is where it is heard; neither: everywhere.
+	Queue, Menu string
+	// Offer is "callback", "exit" or "link", Link the link of the latter.
+	Offer, Link string
+	// Replace: it takes the place of the journey.
+	Replace bool
+}
+
+// PlanQueue is what a queue is changed to.
+type PlanQueue struct {
+	// MaxWaiting is -1 to leave it as it is.
+	MaxWaiting int
+	// Overflow takes the place of the queue's, if it is written.
+	Overflow []Overflow
+}
+
+// Trigger is a rule: exactly one of LinkDown, WaitAbove, AgentsBelow and AnsweredBelow is set.
+type Trigger struct {
+	// LinkDown is a link whose site does not work.
+	LinkDown string
+	// WaitAbove: somebody waits longer, AgentsBelow: fewer agents are signed in, AnsweredBelow: this share of
+	// the calls of the hour was answered (0 to 1). Of the queue, or of any.
+	WaitAbove     time.Duration
+	AgentsBelow   int
+	AnsweredBelow float64
+	Queue         string
+	// For is how long it must be so, to switch on, and not be so, to switch off.
+	For time.Duration
+}
+
+const (
+	defaultPlanEnds = 4 * time.Hour
+	longestPlan     = 31 * 24 * time.Hour
+	defaultTrigger  = 2 * time.Minute
+)
+
+func (r *reader) plans(o *object) {
+	r.def.Plans = map[string]*Plan{}
+	r.section(o, "plans", "a plan", func(name string, at Position, n *node) {
+		po := r.object(n, "plans."+name, fmt.Sprintf("plan %q", name))
+		p := &Plan{ID: name, Ends: po.duration("ends", defaultPlanEnds, time.Minute, longestPlan), Queues: map[string]PlanQueue{}}
+		if l := po.need("label", "label: and what it is for"); l != nil {
+			p.Label = r.label(l, po.path+".label", "the label of "+po.label)
+		}
+		p.When = r.trigger(po)
+		for i, item := range po.list("messages") {
+			p.Messages = append(p.Messages, r.planMessage(item, fmt.Sprintf("%s.messages[%d]", po.path, i), fmt.Sprintf("message %d of %s", i+1, po.label)))
+		}
+		if c := po.get("callback"); c != nil {
+			co := r.object(c, po.path+".callback", `"callback" of `+po.label)
+			co.need("offer_above", "offer_above: and a wait, such as 1m")
+			p.OfferAbove = co.duration("offer_above", 0, time.Second, time.Hour)
+			co.close()
+		}
+		r.planQueues(po, p)
+		po.close()
+		if len(p.Messages) == 0 && p.OfferAbove == 0 && len(p.Queues) == 0 {
+			r.problem(at, po.label+" does nothing", `write "messages", "callback" or "queues"`)
+		}
+		r.def.Plans[name] = p
+	})
+}
+
+func (r *reader) planMessage(n *node, path, label string) PlanMessage {
+	r.def.pos[path] = n.at
+	mo := r.object(n, path, label)
+	mo.need("prompt", "prompt: and the name of the prompt that is said")
+	m := PlanMessage{
+		Prompt: mo.ref("prompt", "prompt"), Queue: mo.ref("queue", "queue"), Menu: mo.ref("menu", "menu"),
+		Offer: mo.choice("offer", "callback", "exit", "link"), Link: mo.ref("link", "link"), Replace: mo.truth("replace"),
+	}
+	mo.close()
+	switch {
+	case m.Queue != "" && m.Menu != "":
+		r.problem(n.at, label+" is for a queue and for a menu", "keep one of them; two messages say it in both")
+	case (m.Offer == "link") != (m.Link != ""):
+		r.problem(n.at, label+" offers a link without its name, or names one and does not offer it", "write offer: link and link: with its name")
+	case m.Replace && m.Offer != "":
+		r.problem(n.at, label+" takes the place of the journey and offers something", "leave one of the two out")
+	}
+	for lang, p := range r.def.Prompts[m.Prompt] {
+		if p.Say == "" {
+			r.problem(n.at, fmt.Sprintf("%s: prompt %q has no text in %q", label, m.Prompt, lang), "write what its recording says: it is read on pages and in text messages")
+		}
+	}
+	return m
+}
+
+func (r *reader) planQueues(po *object, p *Plan) {
+	qs := r.object(po.get("queues"), po.path+".queues", `"queues" of `+po.label)
+	qs.each(func(queue string, at Position, n *node) {
+		r.refs = append(r.refs, reference{kind: "queue", name: queue, where: qs.label, at: at})
+		qo := r.object(n, qs.path+"."+queue, fmt.Sprintf("queue %q of %s", queue, po.label))
+		q := PlanQueue{MaxWaiting: -1}
+		if qo.get("max_waiting") != nil {
+			q.MaxWaiting = qo.integer("max_waiting", 0, 0, 100_000)
+		}
+		q.Overflow = r.overflow(qo, queue)
+		qo.close()
+		if q.MaxWaiting < 0 && q.Overflow == nil {
+			r.problem(at, qo.label+" changes nothing", `write "max_waiting" or "overflow"`)
+		}
+		p.Queues[queue] = q
+	})
+}
+
+func (r *reader) trigger(po *object) *Trigger {
+	n := po.get("when")
+	if n == nil {
+		return nil
+	}
+	wo := r.object(n, po.path+".when", `"when" of `+po.label)
+	t := &Trigger{
+		LinkDown: wo.ref("link_down", "link"), WaitAbove: wo.duration("wait_above", 0, 10*time.Second, 4*time.Hour),
+		AgentsBelow: wo.integer("agents_below", 0, 1, 10_000), AnsweredBelow: wo.percent("answered_below", 0),
+		Queue: wo.ref("queue", "queue"), For: wo.duration("for", defaultTrigger, 0, 4*time.Hour),
+	}
+	wo.close()
+	set := 0
+	for _, is := range []bool{t.LinkDown != "", t.WaitAbove != 0, t.AgentsBelow != 0, t.AnsweredBelow != 0} {
+		if is {
+			set++
+		}
+	}
+	if set != 1 {
+		r.problem(n.at, fmt.Sprintf("%s has %d conditions", wo.label, set), "write one of link_down, wait_above, agents_below and answered_below")
+	}
+	return t
+}
+
+// With is the definition as it is while plans run: a copy where they change something. Of two that change
+// the same, the later wins. Their messages are not in it.
+func (d *Definition) With(plans ...*Plan) *Definition {
+	if len(plans) == 0 {
+		return d
+	}
+	out := *d
+	out.Queues = maps.Clone(d.Queues)
+	for _, p := range plans {
+		if p.OfferAbove > 0 {
+			out.Callback.On, out.Callback.OfferAbove = true, p.OfferAbove
+		}
+		for id, change := range p.Queues {
+			if out.Queues[id] == nil {
+				continue
+			}
+			q := *out.Queues[id]
+			if change.MaxWaiting >= 0 {
+				q.MaxWaiting = change.MaxWaiting
+			}
+			if change.Overflow != nil {
+				q.Overflow = slices.Clone(change.Overflow)
+			}
+			out.Queues[id] = &q
+		}
+	}
+	return &out
+}

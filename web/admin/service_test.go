@@ -1,0 +1,171 @@
+package admin_test
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"decroche/people"
+	"decroche/service"
+)
+
+// written is the definition as its file says now.
+func (s *site) written() *service.Definition {
+	s.Helper()
+	def, err := service.ParseFile(s.file)
+	s.must(err)
+	return def
+}
+
+func TestATextIsChangedHeardPublishedAndRestored(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/service/textes").wants(200, "À l'arrivée de l'appel", "Bonjour, vous êtes en relation avec la préfecture", "Service fermé", "goodbye fr", `/service/textes/accueil"`)
+	v.get("/service/textes/accueil").wants(200, "Val-d'Arzon Prefecture", "<audio")
+	v.submit("text_fr", "").wants(422, "Écrivez ce texte")
+	v.get("/service/textes/accueil").submit("text_fr", "C'est indicible.").wants(422, "ne peut pas être dit")
+	v.get("/service/textes/accueil").submit("text_fr", "Bonjour, ici la préfecture.").wants(200, "C'est dans le brouillon", "les appelants entendent encore", "Ce que les appelants entendent aujourd'hui", "vous êtes en relation")
+	if got := s.written().Prompts["accueil"]["fr"].Say; !strings.HasPrefix(got, "Bonjour, vous") {
+		t.Errorf("a draft is in force: %q", got)
+	}
+	v.get("/service/ecouter?numero=%2B33199003939&jour=2026-11-24&heure=10:00&version=brouillon").wants(200, "Bonjour, ici la préfecture.")
+	v.get("/service/ecouter?numero=%2B33199003939&jour=2026-11-24&heure=10:00").lacks("Bonjour, ici la préfecture.")
+	v.get("/service/brouillon").wants(200, "Texte « accueil »", "Bonjour, ici la préfecture.", "Publier ces modifications")
+	action, form := v.form("/service/brouillon")
+	for f := range strings.SplitSeq(v.body, "<form") { // the form to publish, not those to forget
+		if m := regexp.MustCompile(`name="version" value="([^"]*)"`).FindStringSubmatch(f); m != nil {
+			action, form = "/service/brouillon", url.Values{"version": {m[1]}}
+		}
+	}
+	v.do(http.MethodPost, action, form).wants(200, "C'est publié", "Publié auparavant")
+	v.do(http.MethodPost, action, form).wants(200, "C'est publié") // a double click
+	if got := s.def.Load().Prompts["accueil"]["fr"].Say; got != "Bonjour, ici la préfecture." {
+		t.Errorf("the line says %q", got)
+	}
+	v.get("/service/textes/accueil").wants(200, "Textes d'avant", "vous êtes en relation", `name="restore" value="-`)
+	restore := regexp.MustCompile(`name="restore" value="([^"]*)"`).FindStringSubmatch(v.body)[1]
+	_, form = v.form("/service/textes/accueil")
+	form = url.Values{"was": form["was"], "seen": form["seen"], "restore": {restore}}
+	v.do(http.MethodPost, "/service/textes/accueil", form).wants(200, "C'est dans le brouillon", "Bonjour, vous êtes en relation")
+	v.get("/service/brouillon").submitTo("/oublier").wants(200, "Cette modification est oubliée", "Aucune modification")
+	s.account("lou", people.Manager).get("/journal").wants(200, "Service modifié", "prompts.accueil")
+}
+
+func TestTwoEditorsOfATextLoseNothing(t *testing.T) {
+	s := open(t)
+	a, b := s.account("camille", people.Editor), s.account("lou", people.Editor)
+	a.get("/service/textes/accueil")
+	b.get("/service/textes/accueil")
+	a.submit("text_fr", "Le texte de Camille.").wants(200, "C'est dans le brouillon")
+	b.submit("text_fr", "Le texte de Lou.").wants(422, "Une autre personne a changé cette partie", "Le texte de Lou.", "Ce qu'une autre personne a écrit entre-temps", "Le texte de Camille.")
+	b.submit().wants(200, "C'est dans le brouillon", "Le texte de Lou.")                             // knowingly
+	a.get("/service/textes/ferme").submit("text_fr", "Fermé.").wants(200, "C'est dans le brouillon") // another text is no conflict
+	a.get("/service/brouillon").wants(200, "Le texte de Lou.", "Fermé.")
+}
+
+func TestARecordingIsSentForAText(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor).get("/service/textes/ferme")
+	action, form := v.form("/service/textes/ferme")
+	v.upload(action, form, "x.wav", "silence").wants(422, "Ce fichier ne peut pas être dit")
+	v.upload(action, form, "voix.wav", "un son").wants(200, "C'est dans le brouillon", "voix.wav", "Français")
+	v.get("/messages/ecoute?langue=fr&texte=&son=file:../secret").wants(404)
+}
+
+func TestHoursAreWrittenAsPeopleWriteThem(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/service/horaires").wants(200, "08:30-12:30, 13:30-17:00", "veille de Noël", "Métropole", "Calendrier")
+	v.submitTo("/horaires/hours", "mon", "de bonne heure").wants(422, "Lundi : écrivez par exemple", "de bonne heure")
+	v.get("/service/horaires").submitTo("/horaires/hours", "mon", "9h-12h et 14 h 30 à 17h", "sat", "fermé", "wed", "").wants(200, "C'est dans le brouillon", "09:00-12:00, 14:30-17:00")
+	v.submitTo("/horaires/closures", "from-2", "2026-12-31", "why-2", "inventaire").wants(200, "C'est dans le brouillon", "inventaire", "veille de Noël")
+	v.submitTo("/horaires/closures", "drop-0", "1").wants(200, "C'est dans le brouillon").lacks("veille de Noël")
+	v.submitTo("/horaires/closures", "from-2", "2026-12-31", "until-2", "2026-12-30").wants(422, "Cette valeur n'est pas possible")
+	v.get("/service/horaires").submitTo("/horaires/openings", "day-1", "2026-12-19", "hours-1", "9h-12h").wants(200, "C'est dans le brouillon", `value="2026-12-19"`)
+	v.submitTo("/horaires/openings", "day-2", "2026-12-20").wants(422, "écrivez par exemple")
+	v.get("/service/horaires").submitTo("/horaires/holidays", "holidays", "reunion").wants(200, `value="reunion" selected`)
+	v.do(http.MethodPost, "/service/horaires/autre", nil).wants(404)
+	l, err := s.srv.Drafts.Look(s.Context())
+	s.must(err)
+	week := l.Next.Hours.Week
+	if len(l.Drafts) != 4 || len(week[1]) != 2 || week[1][1].From != 14*60+30 || len(week[3]) != 0 || len(l.Next.Closures) != 2 || l.Next.Closures[1].Why != "inventaire" || len(l.Next.Openings) != 2 || l.Next.Holidays != "reunion" {
+		t.Errorf("the drafts: %+v", l.Next)
+	}
+}
+
+func TestTheFourteenthOfJulyIsHeardOnThePage(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Supervisor)
+	v.get("/service/ecouter?numero=%2B33199003940&jour=2027-07-14&heure=10:00").wants(200, "Pour continuer en français", "Quelle touche")
+	next := regexp.MustCompile(`href="(/service/ecouter[^"#]*touches=1&version=publie)#next"`).FindStringSubmatch(v.body)
+	if next == nil {
+		t.Fatalf("no key to press:\n%s", v.body)
+	}
+	v.get(next[1]).wants(200, "L'appelant tape 1.", "Nos bureaux sont actuellement fermés.", "callback.hint", "Revenir avant la dernière touche").lacks("Pour un titre de séjour")
+	press := func(keys string) string { return strings.Replace(next[1], "touches=1", "touches="+keys, 1) }
+	v.get(press("11")).wants(200, "L'appelant donne le numéro")
+	v.get(press("1t")).wants(200, "L'appelant ne tape rien.", "le service est fermé")
+	v.get("/service/ecouter?numero=%2B33199003939&jour=2027-07-13&heure=10:00&touches=0").wants(200, "L'appelant attend un agent. File : Accueil général.")
+	v.get("/service/ecouter?jour=demain&heure=10:00").wants(422, "Indiquez le jour et l'heure")
+	v.get("/service/ecouter?touches=x").wants(404)
+}
+
+func TestSettingsAndReasonsAreDrafts(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/service/reglages").wants(200, "Rappels", "Numéro du centre relais", "File · Accueil général", `value="3m"`)
+	v.submit("callback.share", "200", "queues.accueil.wrap_up", "45s").wants(422, "Cette valeur n'est pas possible", `value="200"`)
+	v.get("/service/reglages").submit("callback.share", "30", "callback.offer_above", "").wants(200, "C'est dans le brouillon", `value="30"`)
+	v.get("/service/motifs").wants(200, "Permis de conduire", "DGEF")
+	var permis string
+	for f := range strings.SplitSeq(v.body, "<form") {
+		if strings.Contains(f, `name="id" value="permis"`) {
+			permis = f
+		}
+	}
+	field := func(name string) string {
+		return regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(strings.ReplaceAll(permis, "\n", "\x00"))[1]
+	}
+	form := url.Values{"id": {"permis"}, "was": {strings.ReplaceAll(field("was"), "\x00", "\n")}, "seen": {field("seen")}, "label_fr": {"Permis"}, "label_en": {"Licence"}, "directorate": {"France Titres"}, "retired": {"1"}}
+	v.do(http.MethodPost, "/service/motifs", form).wants(200, "C'est dans le brouillon", "retiré")
+	v.do(http.MethodPost, "/service/motifs", url.Values{"id": {"Étranger"}, "label_fr": {"x"}}).wants(422, "Lettres minuscules", "Écrivez le libellé")
+	v.do(http.MethodPost, "/service/motifs", url.Values{"id": {"recours"}, "label_fr": {"Recours"}, "label_en": {"Appeal"}, "seen": {"0"}}).wants(200, "Recours")
+	l, err := s.srv.Drafts.Look(s.Context())
+	s.must(err)
+	if r := l.Next.Reasons["permis"]; !r.Retired || r.Label["fr"].Say != "Permis" || r.Directorate != "France Titres" || l.Next.Reasons["recours"] == nil || l.Next.Callback.Share != 30 || l.Next.Queues["accueil"].WrapUp.String() != "45s" {
+		t.Errorf("the drafts: %+v, %+v", r, l.Next.Callback)
+	}
+}
+
+func TestWhatTheGuideRefusesCannotBePublished(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	long := strings.Repeat("Nous vous rappelons que tout est sur notre site. ", 30)
+	v.get("/service/textes/accueil").submit("text_fr", long).wants(200, "C'est dans le brouillon")
+	v.get("/service/brouillon").wants(200, "À corriger", "Trop de paroles avant de pouvoir joindre une personne", "ne peut pas être publié").lacks(">Publier ces modifications<")
+	l, err := s.srv.Drafts.Look(s.Context())
+	s.must(err)
+	v.do(http.MethodPost, "/service/brouillon", url.Values{"version": {l.Version}}).wants(422, "ne peut pas être publié")
+	v.do(http.MethodPost, "/service/brouillon", url.Values{"version": {"old"}}).wants(422, "Le brouillon a changé")
+	if data, _ := os.ReadFile(s.file); strings.Contains(string(data), "tout est sur notre site") {
+		t.Error("it was published")
+	}
+}
+
+func TestASecondPersonPublishesTheDraft(t *testing.T) {
+	s := open(t)
+	s.srv.Approval = true
+	a, b := s.account("camille", people.Admin), s.account("lou", people.Approver)
+	a.get("/service/textes/accueil").submit("text_fr", "Bonjour.")
+	l, err := s.srv.Drafts.Look(s.Context())
+	s.must(err)
+	form := url.Values{"version": {l.Version}}
+	a.get("/service/brouillon").wants(200, "Une autre personne doit publier")
+	a.do(http.MethodPost, "/service/brouillon", form).wants(403, "Une autre personne doit l'autoriser")
+	s.account("dom", people.Auditor).do(http.MethodPost, "/service/brouillon", form).wants(403)
+	b.get("/service/brouillon").wants(200, ">Publier ces modifications<")
+	b.do(http.MethodPost, "/service/brouillon", form).wants(200, "C'est publié")
+}
