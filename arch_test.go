@@ -21,7 +21,7 @@ type rule struct {
 }
 
 // domain are the packages that know what a public service is, and no technique.
-var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links", "privacy", "survey", "chat", "tags", "people", "drafts"}
+var domain = []string{"call", "service", "ivr", "routing", "callback", "metrics", "speech", "sms", "text", "links", "privacy", "survey", "chat", "tags", "people", "drafts", "plans"}
 
 var rules = []rule{
 	{"call", nil, "the vocabulary stands on nothing, for everything stands on it"},
@@ -33,6 +33,7 @@ var rules = []rule{
 	{"survey", []string{"call", "service", "callback", "sms", "text"}, "a question is asked whatever carries it"},
 	{"chat", []string{"call", "service", "callback", "sms", "text"}, "what is written is answered whatever carries it"},
 	{"drafts", []string{"service"}, "a definition is edited whoever serves it"},
+	{"plans", []string{"call", "service", "ivr"}, "a plan is messages and rules of queues, whoever serves them"},
 	{"studio", []string{"call"}, "a message is recorded whatever it is for"},
 	{"people", nil, "who may do what is known without knowing what is done"},
 	{"tags", []string{"call", "service"}, "what is known of a caller is kept whatever follows it"},

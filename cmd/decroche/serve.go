@@ -24,6 +24,7 @@ import (
 	"decroche/ivr"
 	"decroche/metrics"
 	"decroche/phone"
+	"decroche/plans"
 	"decroche/privacy"
 	"decroche/routing"
 	"decroche/routing/wait"
@@ -69,7 +70,9 @@ type server struct {
 	db      *store.DB
 	epoch   int64
 	lib     *speech.Library
-	def     atomic.Pointer[service.Definition]
+	base    atomic.Pointer[service.Definition] // as it is written
+	def     atomic.Pointer[service.Definition] // in force: with the plans that are on
+	plans   *plans.Office
 	roster  atomic.Pointer[[]agent]
 	floor   *routing.Floor
 	waits   *wait.Estimator
@@ -120,6 +123,7 @@ func newServer(e *env, c *config) (_ *server, err error) {
 		return nil, err
 	}
 	c.warn(def, s.log)
+	s.base.Store(def)
 	s.def.Store(def)
 	s.roster.Store(&c.Agents)
 	if s.lib, err = c.library(def.Languages); err != nil {
@@ -188,6 +192,8 @@ func (s *server) assemble(ctx context.Context) error {
 	if err := s.assembleDesk(ctx); err != nil {
 		return err
 	}
+	s.assemblePlans()
+	s.take(ctx, def)
 	s.assembleSite()
 	token, err := c.secret("api-token")
 	if err != nil {
@@ -249,6 +255,7 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	g.Go(func() error { return s.surveys.Run(ctx) })
 	g.Go(func() error { return s.chats.Run(ctx) })
 	g.Go(func() error { return s.tags.Run(ctx) })
+	g.Go(func() error { return s.plans.Run(ctx) })
 	g.Go(func() error { return s.packs(ctx) })
 	g.Go(func() error { return s.audits(ctx) })
 	g.Go(func() error { return s.watchAccess(ctx) })
@@ -484,11 +491,8 @@ func (s *server) reload(ctx context.Context) (string, error) {
 	if err := s.learnFromPast(ctx); err != nil {
 		return "", err
 	}
-	s.setDefaults(def)
-	s.def.Store(def)
-	s.floor.SetQueues(def.Queues)
+	s.take(ctx, def)
 	s.floor.SetRoster(c.roster())
-	s.desk.dialer.Wake()
 	return fmt.Sprintf("service %s is in force: %d menus, %d queues, %d agents; calls under way go on", def.ID, len(def.Menus), len(def.Queues), len(c.Agents)), nil
 }
 

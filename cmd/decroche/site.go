@@ -33,7 +33,7 @@ import (
 func (s *server) assembleSite() {
 	s.assembleStudio()
 	site := &admin.Server{
-		Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
+		Plans: s.plans, Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
 		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.Web.Admin.URL, Log: s.log,
 		KeepSound: s.keepMessageSound,

@@ -122,6 +122,7 @@ func Run(t *testing.T, e Engine) {
 		{"a message that is not valid is not kept", messageRefused},
 		{"a message waits for a second person", messageHeld},
 		{"drafts are kept, published and restored", draftLife},
+		{"a plan is on once", planLife},
 		{"a blob is kept until the next one", blobs},
 		{"a past call is imported once, without its number", importsOnce},
 		{"an import is written whole or not at all", importsWholeOrNot},

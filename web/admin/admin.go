@@ -4,6 +4,7 @@
 //	page.go      what every page has
 //	sign.go      signing in, choosing a password
 //	messages.go  incident messages: written, listened to, let out, stopped
+//	plans.go     prepared plans, switched on and off
 //	floor.go     the live board, pushed to browsers
 //	figures.go   indicators, and the contacts behind them
 //	texts.go     everything that is said
@@ -39,6 +40,7 @@ import (
 	"decroche/links"
 	"decroche/metrics/report"
 	"decroche/people"
+	"decroche/plans"
 	"decroche/routing"
 	"decroche/service"
 )
@@ -96,6 +98,8 @@ type Server struct {
 	Reports func() report.Source
 	Facts   func(ctx context.Context, id call.ID) ([]call.Event, error)
 	Links   Links
+	// Plans switches prepared plans.
+	Plans *plans.Office
 	// Drafts is where the definition is edited.
 	Drafts *drafts.Desk
 	// Length tells how long a wording lasts; a recording is beside the definition.
@@ -170,6 +174,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /messages/enregistrement/{code}", s.with(people.Publish, (*visit).recorded))
 	mux.HandleFunc("POST /messages/{id}/autoriser", s.with(people.Approve, (*visit).approveMessage))
 	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
+	mux.HandleFunc("GET /plans", s.with(people.SeeMessages, (*visit).showPlans))
+	mux.HandleFunc("POST /plans/{plan}", s.with(people.Publish, (*visit).startPlan))
+	mux.HandleFunc("POST /plans/{id}/arreter", s.with(people.Publish, (*visit).endPlan))
 	mux.HandleFunc("GET "+reportPath, static(reportCSS, "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /indicateurs", s.with(people.SeeFigures, (*visit).showFigures))
 	mux.HandleFunc("GET /indicateurs/export", s.with(people.SeeFigures, (*visit).exportFigures))

@@ -28,6 +28,7 @@ import (
 	"decroche/metrics"
 	"decroche/metrics/report"
 	"decroche/people"
+	"decroche/plans"
 	"decroche/routing"
 	"decroche/service"
 	"decroche/store"
@@ -106,6 +107,10 @@ func open(t *testing.T) *site {
 			return []call.Event{call.NewEvent(id, call.EventArrived, map[string]string{"to": "+33199003939"})}, nil
 		},
 		Links: &s.sites,
+		Plans: &plans.Office{
+			Store: s.db, Messages: s.db, Service: s.def.Load, Changed: func(context.Context) error { return nil },
+			Apply: func([]*service.Plan) {}, Log: slog.New(slog.DiscardHandler),
+		},
 		Drafts: &drafts.Desk{Store: s.db.Drafts(), File: file, Reload: func(context.Context) error {
 			def, err := service.ParseFile(file)
 			if err == nil {
@@ -543,7 +548,7 @@ func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
 func TestEveryAnswerIsSafe(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Admin)
-	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
+	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/plans", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
 		for _, lang := range []string{"fr", "en"} {
 			v.header.Set("Accept-Language", lang)
 			v.get(path)

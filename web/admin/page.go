@@ -64,6 +64,7 @@ type visit struct {
 	Reasons  *reasonsView
 	Draft    *draftView
 	Play     *playView
+	Plans    *plansView
 }
 
 // fieldError is what is to be mended, and the id of the field it is about.
@@ -188,6 +189,7 @@ func (v *visit) Tabs() (all []tab) {
 		right    people.Right
 	}{
 		{"/messages", "messages", people.SeeMessages},
+		{"/plans", "plans", people.SeeMessages},
 		{"/direct", "floor", people.SeeFloor},
 		{"/indicateurs", "figures", people.SeeFigures},
 		{"/service", "service", people.SeeService},

@@ -169,3 +169,17 @@ func TestASecondPersonPublishesTheDraft(t *testing.T) {
 	b.get("/service/brouillon").wants(200, ">Publier ces modifications<")
 	b.do(http.MethodPost, "/service/brouillon", form).wants(200, "C'est publié")
 }
+
+func TestAPlanIsSwitchedOnInOneClickAndOffAgain(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Supervisor)
+	v.get("/plans").wants(200, "Afflux d'appels", "Inactif", "Rappel proposé dès que l'attente dépasse 1 min", "S'active de lui-même si l'attente dépasse 15 min", "Beaucoup de personnes nous appellent", "Remplace l'accueil")
+	v.submitTo("/plans/afflux", "end", "1h").wants(200, "Le plan est actif", "Actif par camille", "Arrêter ce plan")
+	v.do(http.MethodPost, "/plans/afflux", nil).wants(200, "Le plan est actif") // a double click
+	v.do(http.MethodPost, "/plans/autre", nil).wants(404)
+	v.get("/messages").wants(200, "Beaucoup de personnes nous appellent en ce moment.", "Many people are calling", "propose d'être rappelé")
+	v.get("/plans").submitTo("/arreter").wants(200, "Le plan est arrêté", "arrêté par camille")
+	v.get("/messages").wants(200, "Aucun message")
+	s.account("lou", people.Auditor).get("/plans").wants(200, "Afflux").lacks("Activer ce plan")
+	s.account("dom", people.Manager).get("/journal").wants(200, "Plan activé", "Plan arrêté")
+}

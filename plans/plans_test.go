@@ -1,0 +1,228 @@
+package plans_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"decroche/plans"
+	"decroche/service"
+	"decroche/store"
+	"decroche/store/storetest"
+)
+
+const definition = `
+service: essai
+name: Essai
+languages: [fr]
+numbers: [01 99 00 39 39]
+hours: {mon-sun: "00:00-24:00"}
+entry: {welcome: a, menu: m}
+menus: {m: {prompt: a, queue: accueil, choices: {0: person}}}
+queues: {accueil: {max_waiting: 30}, autre: {}}
+links: {site: {url: "https://exemple.fr", label: {fr: notre site}}}
+closed: {prompt: a}
+saturated: {prompt: a}
+plans:
+  afflux:
+    label: Afflux
+    ends: 2h
+    when: {wait_above: 10m, queue: accueil, for: 0s}
+    messages: [{prompt: beaucoup, queue: accueil, offer: callback}]
+    callback: {offer_above: 1m}
+    queues: {accueil: {max_waiting: 5, overflow: [{to: autre, after: 1m}]}}
+  panne:
+    label: Panne
+    when: {link_down: site, for: 1h}
+    messages: [{prompt: panne, replace: true}]
+prompts: {a: {fr: Bonjour.}, beaucoup: {fr: "Beaucoup de monde."}, panne: {fr: "C'est la panne."}}
+`
+
+type bench struct {
+	*testing.T
+	o     *plans.Office
+	db    *store.DB
+	state plans.State
+	on    []string
+	def   *service.Definition
+}
+
+func open(t *testing.T) *bench {
+	t.Helper()
+	def, err := service.Parse("service.yaml", []byte(definition))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{T: t, def: def, db: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db")), state: plans.State{Open: true, Queues: map[string]plans.QueueState{}}}
+	b.o = b.office()
+	return b
+}
+
+// office is that of a process; another is one after a restart.
+func (b *bench) office() *plans.Office {
+	return &plans.Office{
+		Store: b.db, Messages: b.db, Service: func() *service.Definition { return b.def },
+		State:   func(context.Context) (plans.State, error) { return b.state, nil },
+		Changed: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Apply: func(on []*service.Plan) {
+			b.on = nil
+			for _, p := range on {
+				b.on = append(b.on, p.ID)
+			}
+		},
+	}
+}
+
+// look is one look at the plans and their rules.
+func (b *bench) look() {
+	b.Helper()
+	if err := b.o.Look(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) messages() (texts []string) {
+	list, err := b.db.Active(b.Context(), time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, m := range list {
+		texts = append(texts, m.Text["fr"]+" "+m.Queue+" "+m.Offer)
+	}
+	return texts
+}
+
+func TestAPlanIsSwitchedOnAndOffByHand(t *testing.T) {
+	b := open(t)
+	if _, err := b.o.On(t.Context(), "nowhere", time.Time{}, "lou"); !errors.Is(err, plans.ErrNone) {
+		t.Errorf("a plan that is none: %v", err)
+	}
+	if _, err := b.o.On(t.Context(), "afflux", time.Now().Add(-time.Hour), "lou"); !errors.Is(err, plans.ErrEnd) {
+		t.Errorf("a plan that has ended: %v", err)
+	}
+	r, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou")
+	if err != nil || r.Until.Sub(r.From) != 2*time.Hour {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if m := b.messages(); len(b.on) != 1 || len(m) != 1 || m[0] != "Beaucoup de monde. accueil callback" {
+		t.Errorf("on are %v, messages %q", b.on, m)
+	}
+	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "dom"); !errors.Is(err, plans.ErrRunning) {
+		t.Errorf("twice: %v", err)
+	}
+	b.o = b.office() // a restart: the messages are not let out again
+	b.look()
+	if m := b.messages(); len(b.on) != 1 || len(m) != 1 {
+		t.Errorf("after a restart on are %v, messages %q", b.on, m)
+	}
+	for range 2 { // a double click
+		if err := b.o.Off(t.Context(), r.ID, "lou"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := b.messages(); len(b.on) != 0 || len(m) != 0 {
+		t.Errorf("off are %v, messages %q", b.on, m)
+	}
+}
+
+func TestAPlanEndsAtItsTime(t *testing.T) {
+	b := open(t)
+	if _, err := b.o.On(t.Context(), "afflux", time.Now().Add(1500*time.Millisecond), "lou"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1600 * time.Millisecond)
+	if m := b.messages(); len(m) != 0 {
+		t.Errorf("messages outlive the plan: %q", m)
+	}
+	b.look()
+	runs, err := b.o.Runs(t.Context(), time.Now().Add(-time.Hour))
+	if err != nil || len(runs) != 1 || runs[0].EndedBy != plans.ByEnd || len(b.on) != 0 {
+		t.Errorf("the log has %+v, on are %v, %v", runs, b.on, err)
+	}
+}
+
+func TestARuleSwitchesAPlanAndAHandIsObeyed(t *testing.T) {
+	b := open(t)
+	b.look()
+	wait := func(d time.Duration) { b.state.Queues["accueil"] = plans.QueueState{Longest: d}; b.look() }
+	if wait(9 * time.Minute); len(b.on) != 0 {
+		t.Errorf("on are %v", b.on)
+	}
+	b.state.Open = false
+	if wait(11 * time.Minute); len(b.on) != 0 {
+		t.Errorf("while the line is closed on are %v", b.on)
+	}
+	b.state.Open = true
+	if wait(11 * time.Minute); len(b.on) != 1 {
+		t.Errorf("on are %v", b.on)
+	}
+	if wait(time.Minute); len(b.on) != 0 {
+		t.Errorf("when it holds no more on are %v", b.on)
+	}
+	wait(11 * time.Minute)
+	runs, _ := b.o.Runs(t.Context(), time.Now())
+	if len(runs) != 1 || runs[0].By != plans.ByRule {
+		t.Fatalf("runs: %+v", runs)
+	}
+	if err := b.o.Off(t.Context(), runs[0].ID, "lou"); err != nil {
+		t.Fatal(err)
+	}
+	if wait(12 * time.Minute); len(b.on) != 0 {
+		t.Error("the rule overrules the hand")
+	}
+	wait(time.Minute)
+	if wait(11 * time.Minute); len(b.on) != 1 {
+		t.Error("the rule is never obeyed again")
+	}
+	runs, _ = b.o.Runs(t.Context(), time.Now())
+	_ = b.o.Off(t.Context(), runs[0].ID, "lou")
+	wait(time.Minute)
+	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil {
+		t.Fatal(err)
+	}
+	if b.look(); len(b.on) != 1 {
+		t.Error("the rule ends what a hand has switched on")
+	}
+	b.state.Down = map[string]bool{"site": true}
+	if b.look(); len(b.on) != 1 {
+		t.Error("a rule is hasty")
+	}
+}
+
+func TestRulesLookAtWhatTheySay(t *testing.T) {
+	s := plans.State{Open: true, Down: map[string]bool{"site": true}, Queues: map[string]plans.QueueState{
+		"a": {Longest: time.Minute, Agents: 3, Requested: 20, Answered: 11}, "b": {Agents: 1, Requested: 9},
+	}}
+	for name, c := range map[string]struct {
+		t    service.Trigger
+		want bool
+	}{
+		"the site":         {service.Trigger{LinkDown: "site"}, true},
+		"another site":     {service.Trigger{LinkDown: "autre"}, false},
+		"a wait":           {service.Trigger{WaitAbove: 50 * time.Second}, true},
+		"a longer wait":    {service.Trigger{WaitAbove: time.Minute}, false},
+		"agents of any":    {service.Trigger{AgentsBelow: 2}, true},
+		"agents of one":    {service.Trigger{AgentsBelow: 2, Queue: "a"}, false},
+		"décroché":         {service.Trigger{AnsweredBelow: 0.6}, true},
+		"décroché just so": {service.Trigger{AnsweredBelow: 0.55}, false},
+		"décroché of few":  {service.Trigger{AnsweredBelow: 0.6, Queue: "b"}, false},
+	} {
+		if got := plans.Holds(&c.t, s); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+func TestAPlanChangesTheDefinitionAndNothingElse(t *testing.T) {
+	b := open(t)
+	with := b.def.With(b.def.Plans["afflux"])
+	if q := with.Queues["accueil"]; q.MaxWaiting != 5 || len(q.Overflow) != 1 || !with.Callback.On || with.Callback.OfferAbove != time.Minute || with.Queues["autre"] != b.def.Queues["autre"] {
+		t.Errorf("with the plan: %+v", q)
+	}
+	if q := b.def.Queues["accueil"]; q.MaxWaiting != 30 || b.def.Callback.On || b.def.With() != b.def {
+		t.Errorf("without it: %+v", q)
+	}
+}
