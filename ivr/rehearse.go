@@ -140,3 +140,61 @@ func (granted) Options(context.Context, callback.Request) (callback.Options, err
 }
 
 func (granted) Offer(string, string, time.Duration, time.Time) (bool, string) { return false, "" }
+
+// Try drives a call that somebody of the service has placed to try the line: the journey of a definition
+// as it is now, on a floor without agents. Nothing of it is kept, no promise is made and no text is sent.
+// told hears what is said, and the keys.
+func (j *Journey) Try(ctx context.Context, def *service.Definition, c call.Call, told func(Turn)) error {
+	floor := routing.NewFloor(routing.Options{Journal: nowhere{}})
+	defer floor.Close()
+	floor.SetQueues(def.Queues)
+	alone := *j
+	alone.Service = func() *service.Definition { return def }
+	alone.Floor, alone.Journal, alone.Log = floor, nowhere{}, slog.New(slog.DiscardHandler)
+	alone.Keep, alone.Heard, alone.Texts, alone.Tags, alone.Surveys, alone.Callbacks = nil, nil, nil, nil, nil, nil
+	steps, v := alone.Steps(), new(Visit)
+	v.Settled = func() {}
+	line := &transcribed{Call: c, told: told}
+	for step := StepGreet; step != call.Over; {
+		run := steps[step]
+		if run == nil {
+			return fmt.Errorf("a trial came to step %q, which is not there", step)
+		}
+		next, err := run(ctx, line, v)
+		if err != nil {
+			return err
+		}
+		step = next
+	}
+	return nil
+}
+
+// transcribed tells what is said on a call.
+type transcribed struct {
+	call.Call
+	told func(Turn)
+}
+
+func (c *transcribed) Say(ctx context.Context, sounds ...call.Sound) error {
+	c.told(Turn{Sounds: sounds})
+	return c.Call.Say(ctx, sounds...)
+}
+
+func (c *transcribed) SayUnlessKey(ctx context.Context, sounds ...call.Sound) (bool, error) {
+	c.told(Turn{Sounds: sounds})
+	return c.Call.SayUnlessKey(ctx, sounds...)
+}
+
+func (c *transcribed) Announce(ctx context.Context, sounds ...call.Sound) error {
+	c.told(Turn{Sounds: sounds})
+	return c.Call.Announce(ctx, sounds...)
+}
+
+func (c *transcribed) Read(ctx context.Context, timeout time.Duration, sounds ...call.Sound) (call.Digit, error) {
+	c.told(Turn{Sounds: sounds})
+	key, err := c.Call.Read(ctx, timeout, sounds...)
+	if err == nil {
+		c.told(Turn{Key: key})
+	}
+	return key, err
+}

@@ -32,6 +32,9 @@ type Account struct {
 	Roles []Role
 	// Password is an argon2id hash in its standard form; "" while none was chosen.
 	Password string
+	// Subject is who they are at the provider of OpenID Connect: its issuer and their subject there; "" while
+	// they have not signed in by it.
+	Subject string
 	// Closed accounts cannot sign in. They are kept, for the log names them.
 	Closed bool
 	// Since: sessions that began before it are over.
@@ -260,6 +263,27 @@ func (o *Office) SignIn(ctx context.Context, name, password, from string) (Accou
 	}
 	o.limits.forget(name, from)
 	return a, o.Store.Log(ctx, Act{At: now, Who: a.Name, What: "account.signed_in", About: a.Name})
+}
+
+// SignInBy lets in whom a provider of OpenID Connect has made sure of: by the subject or, the first time, by
+// the address that is the name of an open account. It returns ErrNone when there is no such account.
+func (o *Office) SignInBy(ctx context.Context, subject, email string) (Account, error) {
+	all, err := o.Store.Accounts(ctx)
+	if err != nil {
+		return Account{}, err
+	}
+	i := slices.IndexFunc(all, func(a Account) bool { return a.Subject == subject })
+	if i < 0 && email != "" {
+		i = slices.IndexFunc(all, func(a Account) bool { return a.Subject == "" && a.Name == email })
+	}
+	if subject == "" || i < 0 || all[i].Closed {
+		return Account{}, ErrNone
+	}
+	now := time.Now()
+	return o.Store.ChangeAccount(ctx, all[i].Name, all[i].Version, Act{At: now, Who: all[i].Name, What: "account.signed_in", About: all[i].Name, Detail: "OpenID Connect"}, func(a *Account) error {
+		a.Subject = subject
+		return nil
+	}, nil)
 }
 
 // Current reads who has a session that began at a time. It returns ErrNone when that is over.

@@ -103,6 +103,7 @@ type Office struct {
 
 	mu     sync.Mutex
 	on     []int64 // the runs that were applied last
+	names  []string
 	known  bool
 	ready  map[int64]bool // runs whose messages are out, by this process
 	since  map[string]time.Time
@@ -175,6 +176,13 @@ func (o *Office) end(ctx context.Context, r Run, by string, at time.Time) error 
 	return o.Changed(ctx)
 }
 
+// IsOn tells whether a plan is on, as of the last look.
+func (o *Office) IsOn(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Contains(o.names, id)
+}
+
 // Runs lists those that are on, and those that ended after a time.
 func (o *Office) Runs(ctx context.Context, since time.Time) ([]Run, error) {
 	return o.Store.PlanRuns(ctx, since)
@@ -233,7 +241,10 @@ func (o *Office) look(ctx context.Context) error {
 		}
 	}
 	if !o.known || !slices.Equal(ids, o.on) {
-		o.known, o.on = true, ids
+		o.known, o.on, o.names = true, ids, nil
+		for _, p := range on {
+			o.names = append(o.names, p.ID)
+		}
 		o.Apply(on)
 	}
 	return nil

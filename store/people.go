@@ -20,13 +20,13 @@ var _ people.Store = (*People)(nil)
 // People keeps the accounts of the administration site.
 func (db *DB) People() *People { return &People{db.eng} }
 
-const accountColumns = `name, full_name, roles, password, closed, since_at, created_at, version`
+const accountColumns = `name, full_name, roles, password, closed, since_at, created_at, version, subject`
 
 // AddAccount implements people.Store.
 func (s *People) AddAccount(ctx context.Context, a people.Account, act people.Act) error {
 	var before bool // an earlier run of this was committed, and not answered
 	return s.explain("add an account", s.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		n, err := rows(tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES`+placeholders(1, 8)+`ON CONFLICT (name) DO NOTHING`, accountArgs(a)...))
+		n, err := rows(tx.ExecContext(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES`+placeholders(1, 9)+`ON CONFLICT (name) DO NOTHING`, accountArgs(a)...))
 		switch {
 		case err != nil:
 			return err
@@ -71,7 +71,7 @@ func (s *People) ChangeAccount(ctx context.Context, name string, version int64, 
 			}
 		}
 		after = all[i]
-		if _, err := tx.ExecContext(ctx, `UPDATE accounts SET (`+accountColumns+`) =`+placeholders(1, 8)+`WHERE name = $1`, accountArgs(after)...); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE accounts SET (`+accountColumns+`) =`+placeholders(1, 9)+`WHERE name = $1`, accountArgs(after)...); err != nil {
 			return err
 		}
 		return logAct(ctx, tx, act)
@@ -189,14 +189,14 @@ func accountArgs(a people.Account) []any {
 	for i, r := range a.Roles {
 		roles[i] = string(r)
 	}
-	return []any{clean(a.Name), clean(a.Full), strings.Join(roles, " "), a.Password, number(a.Closed), millis(a.Since), millis(a.Created), a.Version}
+	return []any{clean(a.Name), clean(a.Full), strings.Join(roles, " "), a.Password, number(a.Closed), millis(a.Since), millis(a.Created), a.Version, clean(a.Subject)}
 }
 
 func scanAccount(r *sql.Rows) (a people.Account, err error) {
 	var roles string
 	var closed int
 	var since, created int64
-	err = r.Scan(&a.Name, &a.Full, &roles, &a.Password, &closed, &since, &created, &a.Version)
+	err = r.Scan(&a.Name, &a.Full, &roles, &a.Password, &closed, &since, &created, &a.Version, &a.Subject)
 	for _, name := range strings.Fields(roles) {
 		a.Roles = append(a.Roles, people.Role(name))
 	}

@@ -62,6 +62,28 @@ type config struct {
 			URL         string `yaml:"url"`
 			Certificate string `yaml:"certificate"`
 			Key         string `yaml:"key"`
+			// ACME: the certificate is had from a directory of ACME, Let's Encrypt's by default. Email is told of
+			// what goes wrong with it; CA is a PEM file for a directory of one's own.
+			ACME struct {
+				On        bool   `yaml:"on"`
+				Directory string `yaml:"directory"`
+				Email     string `yaml:"email"`
+				CA        string `yaml:"ca"`
+			} `yaml:"acme"`
+			// OpenID: people may sign in by a provider of OpenID Connect.
+			OpenID struct {
+				Issuer     string   `yaml:"issuer"`
+				Client     string   `yaml:"client"`
+				SecretFile string   `yaml:"secret_file"`
+				Scopes     []string `yaml:"scopes"`
+				ACR        string   `yaml:"acr"`
+			} `yaml:"openid"`
+			// Others are other lines of ours that the live board shows, by their operator's interface (web.listen).
+			Others []struct {
+				Name      string `yaml:"name"`
+				URL       string `yaml:"url"`
+				TokenFile string `yaml:"token_file"`
+			} `yaml:"others"`
 			// Approval: what somebody writes for callers is let out by a second person.
 			Approval bool `yaml:"approval"`
 			// Recorder is the number that is dialled to record an incident message; it is on no page for citizens.
@@ -145,10 +167,13 @@ func (e *env) load() (*config, error) {
 	c.Sounds = below(base, c.Sounds)
 	c.Speech.Recordings = below(base, c.Speech.Recordings)
 	for _, file := range []*string{
-		&c.DatabasePasswordFile, &c.SMS.Twilio.AuthTokenFile, &c.SMS.OVH.ApplicationSecretFile, &c.SMS.OVH.ConsumerKeyFile,
+		&c.DatabasePasswordFile, &c.Web.Admin.OpenID.SecretFile, &c.Web.Admin.ACME.CA, &c.SMS.Twilio.AuthTokenFile, &c.SMS.OVH.ApplicationSecretFile, &c.SMS.OVH.ConsumerKeyFile,
 		&c.SMS.OVH.HookTokenFile, &c.SMS.HTTP.SecretFile, &c.SMS.HTTP.HookSecretFile,
 	} {
 		*file = below(base, *file)
+	}
+	for i := range c.Web.Admin.Others {
+		c.Web.Admin.Others[i].TokenFile = below(base, c.Web.Admin.Others[i].TokenFile)
 	}
 	c.Web.Admin.Certificate, c.Web.Admin.Key = below(base, c.Web.Admin.Certificate), below(base, c.Web.Admin.Key)
 	if c.SMS.CallbackURL == "" && c.Web.Public.URL != "" {
@@ -210,6 +235,17 @@ func (c *config) validate() error {
 	}
 	if a := c.Web.Admin; (a.Certificate == "") != (a.Key == "") {
 		say("web.admin: certificate and key go together: name both files, or neither behind a proxy that has them")
+	}
+	for i, o := range c.Web.Admin.Others {
+		if u, err := url.Parse(o.URL); err != nil || u.Host == "" || o.Name == "" || o.TokenFile == "" {
+			say("web.admin.others[%d]: write a name, the url of the other line's web.listen, and the token_file (0600) with its api-token", i)
+		}
+	}
+	if o := c.Web.Admin.OpenID; o.Issuer != "" && (o.Client == "" || o.SecretFile == "" || c.Web.Admin.URL == "") {
+		say("web.admin.openid: write the client, the secret_file (0600) and web.admin.url too: the provider sends people back there")
+	}
+	if a := c.Web.Admin; a.ACME.On && (a.Certificate != "" || !strings.HasPrefix(a.URL, "https://")) {
+		say("web.admin.acme: write web.admin.url with https, which the certificate is for, and no certificate of your own")
 	}
 	if a := c.Web.Admin; a.Recorder != "" {
 		if n, err := call.ParseNumber(a.Recorder); err != nil || n == call.Withheld {

@@ -34,6 +34,7 @@ import (
 	"decroche/studio"
 	"decroche/survey"
 	"decroche/tags"
+	"decroche/web/admin"
 	"decroche/web/api"
 )
 
@@ -93,6 +94,8 @@ type server struct {
 	http    *http.Server
 	site    *http.Server
 	studio  *studio.Office
+	trials  *trials
+	admin   *admin.Server
 	reloads sync.Mutex
 	// began is when this controller was started; signed is the last that was heard of the one before.
 	began  time.Time
@@ -194,7 +197,9 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.assemblePlans()
 	s.take(ctx, def)
-	s.assembleSite()
+	if err := s.assembleSite(); err != nil {
+		return err
+	}
 	token, err := c.secret("api-token")
 	if err != nil {
 		return err
@@ -211,6 +216,7 @@ func (s *server) assemble(ctx context.Context) error {
 		HasMenu:  func(id string) bool { return s.def.Load().Menus[id] != nil },
 		HasLink:  func(id string) bool { return s.def.Load().Links[id] != nil },
 		Zone:     func() *time.Location { return s.def.Load().Location },
+		Board:    s.admin.Board,
 		Reload:   s.reload, Ready: s.ready, Metrics: s.live.Handler(), Token: token, Log: s.log,
 	}).Handler())
 	return nil
@@ -375,6 +381,9 @@ func (s *server) drive(ctx context.Context, c call.Call, cp *call.Checkpoint, se
 	info := c.Info()
 	if room, ok := s.recording(c); ok {
 		s.record(ctx, room)
+		return
+	}
+	if s.trials.drive(ctx, c) {
 		return
 	}
 	step, visit := ivr.StepGreet, new(ivr.Visit)

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -30,10 +32,11 @@ import (
 )
 
 // assembleSite makes the administration site.
-func (s *server) assembleSite() {
+func (s *server) assembleSite() error {
 	s.assembleStudio()
+	s.trials = &trials{s: s}
 	site := &admin.Server{
-		Plans: s.plans, Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
+		Plans: s.plans, Trials: s.trials, Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
 		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.Web.Admin.URL, Log: s.log,
 		KeepSound: s.keepMessageSound,
@@ -60,9 +63,27 @@ func (s *server) assembleSite() {
 		Reports: s.reports, Facts: facts{s.db.Journal()}.Facts, Links: s.desk.links,
 		Heard: new(hearing).of(s.db.Journal()), Today: s.boardDay, Alarms: s.alarmsNow,
 	}
+	if o := s.c.Web.Admin.OpenID; o.Issuer != "" {
+		secret, err := readSecret(o.SecretFile)
+		if err != nil {
+			return fmt.Errorf("web.admin.openid.secret_file: %w", err)
+		}
+		site.OpenID = &admin.OpenID{
+			Issuer: o.Issuer, Client: o.Client, Secret: secret, Scopes: o.Scopes, ACR: o.ACR, URL: strings.TrimSuffix(s.c.Web.Admin.URL, "/"),
+		}
+	}
+	for _, o := range s.c.Web.Admin.Others {
+		token, err := readSecret(o.TokenFile)
+		if err != nil {
+			return fmt.Errorf("web.admin.others: %w", err)
+		}
+		site.Others = append(site.Others, admin.Other{Name: o.Name, URL: strings.TrimSuffix(o.URL, "/"), Token: token})
+	}
+	s.admin = site
 	s.site = s.httpServer(site.Handler())
 	s.site.WriteTimeout = 0 // the board is a stream, which sets its own
 	s.site.RegisterOnShutdown(site.Close)
+	return nil
 }
 
 // assembleStudio makes what answers the private number.
@@ -328,6 +349,10 @@ func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
 		id = "admin.alarm." + id
 		list = append(list, admin.Alarm{Title: text.Get(lang, id+".title", pairs...), Text: text.Get(lang, id, pairs...), Do: text.Get(lang, id+".do", pairs...)})
 	}
+	// prepared names the plans for the alarm that was added last.
+	prepared := func(is func(*service.Trigger) bool) {
+		list[len(list)-1].Plans = s.preparedFor(lang, is)
+	}
 	if err := s.ready(); err != nil {
 		add("ready")
 	}
@@ -344,13 +369,27 @@ func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
 		switch {
 		case q.Waiting > 0 && q.SignedIn == 0:
 			add("nobody", "queue", name, "n", q.Waiting)
+			prepared(func(t *service.Trigger) bool { return t.AgentsBelow > 0 && (t.Queue == "" || t.Queue == q.ID) })
 		case q.Waiting > 0 && q.LongestWait > 3*rules.InTime.Within:
 			add("long", "queue", name, "minutes", int(q.LongestWait/time.Minute))
+			prepared(func(t *service.Trigger) bool { return t.WaitAbove > 0 && (t.Queue == "" || t.Queue == q.ID) })
 		}
 	}
 	for _, l := range s.desk.links.Status() {
 		if l.Down {
 			add("link", "url", l.URL)
+			prepared(func(t *service.Trigger) bool { return t.LinkDown == l.ID })
+		}
+	}
+	return list
+}
+
+// preparedFor names the plans whose rule is about what is so, and that are not on.
+func (s *server) preparedFor(lang call.Lang, is func(*service.Trigger) bool) (list []admin.AlarmPlan) {
+	def := s.base.Load()
+	for _, id := range slices.Sorted(maps.Keys(def.Plans)) {
+		if p := def.Plans[id]; p.When != nil && is(p.When) && !s.plans.IsOn(id) {
+			list = append(list, admin.AlarmPlan{ID: id, Name: cmp.Or(p.Label[lang].Say, p.Label[def.Languages[0]].Say)})
 		}
 	}
 	return list
@@ -375,14 +414,6 @@ func (s *server) firstAdmin(ctx context.Context) (string, error) {
 	}
 	secret, err := office.Link(ctx, "console", "admin")
 	return s.c.adminURL() + "/mot-de-passe/" + secret, err
-}
-
-// serveSite serves over TLS where a certificate is given.
-func (s *server) serveSite(l net.Listener) error {
-	if a := s.c.Web.Admin; a.Certificate != "" {
-		return s.site.ServeTLS(l, a.Certificate, a.Key)
-	}
-	return s.site.Serve(l)
 }
 
 type userCmd struct {

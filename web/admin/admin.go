@@ -3,15 +3,18 @@
 //	admin.go     the server, what every answer says, sessions, who may see what
 //	page.go      what every page has
 //	sign.go      signing in, choosing a password
+//	openid.go    signing in by a provider of OpenID Connect
 //	messages.go  incident messages: written, listened to, let out, stopped
 //	plans.go     prepared plans, switched on and off
 //	floor.go     the live board, pushed to browsers
+//	others.go    other lines on the board
 //	figures.go   indicators, and the contacts behind them
 //	texts.go     everything that is said
 //	hours.go     the calendar
 //	settings.go  settings, and the reasons of contacts
 //	drafts.go    what was changed of these, published together
 //	rehearse.go  the journey, played on the page
+//	phone.go     the line, called from the page
 //	links.go     the sites that callers are sent to
 //	people.go    accounts and the log
 //
@@ -98,6 +101,8 @@ type Server struct {
 	Reports func() report.Source
 	Facts   func(ctx context.Context, id call.ID) ([]call.Event, error)
 	Links   Links
+	// Others are the other lines that the board shows.
+	Others []Other
 	// Plans switches prepared plans.
 	Plans *plans.Office
 	// Drafts is where the definition is edited.
@@ -112,12 +117,17 @@ type Server struct {
 	BuiltInText func(id string, lang call.Lang) string
 	// Play plays the journey of a definition; see ivr.Journey.Rehearse.
 	Play func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error)
+	// OpenID lets people sign in by a provider; nil: by their password alone.
+	OpenID *OpenID
+	// Trials lets people try the line from the page.
+	Trials Trials
 	// URL is how people reach the site, "https://admin.example.fr"; "" when only this machine does.
 	URL string
 	Log *slog.Logger
 
 	sessions *scs.SessionManager
 	boards   boards
+	others   others
 }
 
 // Day is what the live board says of the day, and of the hour: counts of calls.
@@ -127,7 +137,14 @@ type Day struct {
 }
 
 // Alarm is something that needs somebody: what it is, and what to do.
-type Alarm struct{ Title, Text, Do string }
+type Alarm struct {
+	Title, Text, Do string
+	// Plans are prepared for it, and not on.
+	Plans []AlarmPlan
+}
+
+// AlarmPlan is a prepared plan, in words.
+type AlarmPlan struct{ ID, Name string }
 
 // ErrSound is of a recording that cannot be said.
 var ErrSound = errors.New("the recording cannot be said")
@@ -160,6 +177,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /icon.svg", static(icon, "image/svg+xml"))
 	mux.HandleFunc("GET /connexion", s.open((*visit).showSignIn))
 	mux.HandleFunc("POST /connexion", s.open((*visit).signIn))
+	mux.HandleFunc("GET "+openidPath, s.open((*visit).goToProvider))
+	mux.HandleFunc("GET "+openidReturn, s.open((*visit).comeBack))
 	mux.HandleFunc("GET /mot-de-passe/{secret}", s.open((*visit).showChoose))
 	mux.HandleFunc("POST /mot-de-passe/{secret}", s.open((*visit).choose))
 	mux.HandleFunc("POST /langue", s.open((*visit).setLanguage))
@@ -196,6 +215,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /service/reglages", s.with(people.SeeService, (*visit).showSettings))
 	mux.HandleFunc("POST /service/reglages", s.with(people.EditService, (*visit).writeSettings))
 	mux.HandleFunc("GET /service/ecouter", s.with(people.SeeService, (*visit).showRehearsal))
+	mux.HandleFunc("GET "+phonePath, static(phoneScript, "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /service/appeler", s.with(people.SeeService, (*visit).showPhone))
+	mux.HandleFunc("POST /service/appeler", s.with(people.SeeService, (*visit).openPhone))
+	mux.HandleFunc("GET /service/appeler/flux", s.with(people.SeeService, (*visit).streamPhone))
+	mux.HandleFunc("GET /service/appeler/ws", s.with(people.SeeService, (*visit).phoneSocket))
 	mux.HandleFunc("GET /service/brouillon", s.with(people.SeeService, (*visit).showDraft))
 	mux.HandleFunc("POST /service/brouillon", s.with(people.SeeService, (*visit).publishDraft))
 	mux.HandleFunc("POST /service/brouillon/{id}/oublier", s.with(people.EditService, (*visit).dropDraft))
@@ -312,18 +336,19 @@ func address(r *http.Request) string {
 	return host
 }
 
-//go:embed templates/*.html admin.css admin.js icon.svg
+//go:embed templates/*.html admin.css admin.js phone.bundle.js icon.svg
 var files embed.FS
 
 // reportCSS is the report's own style, within the element that holds it.
 var reportCSS = []byte(report.Style("report"))
 
-var css, script, icon = mustRead("admin.css"), mustRead("admin.js"), mustRead("icon.svg")
+var css, script, phoneScript, icon = mustRead("admin.css"), mustRead("admin.js"), mustRead("phone.bundle.js"), mustRead("icon.svg")
 
 // The addresses change with the files, which may be cached for ever.
 var (
 	cssPath    = fmt.Sprintf("/admin.%s.css", digest(css))
 	reportPath = fmt.Sprintf("/report.%s.css", digest(reportCSS))
+	phonePath  = fmt.Sprintf("/phone.%s.js", digest(phoneScript))
 	scriptPath = fmt.Sprintf("/admin.%s.js", digest(script))
 )
 

@@ -263,6 +263,7 @@ func (v *visit) Sub() (all []tab) {
 		{"/service/motifs", "reasons"},
 		{"/service/reglages", "settings"},
 		{"/service/ecouter", "rehearse"},
+		{"/service/appeler", "phone"},
 		{"/service/brouillon", "draft"},
 	} {
 		all = append(all, tab{t.path, v.T("sub." + t.id), strings.HasPrefix(v.r.URL.Path, t.path)})

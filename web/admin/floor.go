@@ -24,7 +24,19 @@ type floorView struct {
 	Agents []agentRow
 	Alarms []Alarm
 	States []stateCount
+	// Elsewhere are the other lines.
+	Elsewhere []Elsewhere
 }
+
+// table is the queues of a line, and the words of the board.
+type table struct {
+	*floorView
+	Rows []queueRow
+	ID   string
+}
+
+// Of is the table of some queues.
+func (f *floorView) Of(rows []queueRow, id string) table { return table{f, rows, id} }
 
 type queueRow struct {
 	Name                                         string
@@ -173,6 +185,9 @@ func (b *boards) leave(c chan []byte) {
 
 // run renders while somebody looks.
 func (b *boards) run(s *Server) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.followOthers(ctx)
 	tick := time.NewTicker(boardEvery)
 	defer tick.Stop()
 	for range tick.C {
@@ -187,9 +202,9 @@ func (b *boards) run(s *Server) {
 			return
 		}
 		b.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), dayEvery)
-		day, err := s.today(ctx)
-		cancel()
+		bounded, done := context.WithTimeout(ctx, dayEvery)
+		day, err := s.today(bounded)
+		done()
 		if err != nil {
 			s.Log.Warn("the board has no figures of the day", "err", err)
 		}
@@ -240,7 +255,7 @@ func (f *floorView) T(id string, pairs ...any) string { return f.v.T(id, pairs..
 
 // board is how things stand.
 func (v *visit) board(day map[string]Day) *floorView {
-	f := &floorView{v: v, At: text.Clock(v.Lang, v.now.In(v.zone())), Alarms: v.s.Alarms(v.Lang)}
+	f := &floorView{v: v, At: text.Clock(v.Lang, v.now.In(v.zone())), Alarms: v.s.Alarms(v.Lang), Elsewhere: v.elsewhere()}
 	for _, q := range v.s.Floor.Queues() {
 		f.Queues = append(f.Queues, v.queueRow(q, day[q.ID]))
 	}

@@ -43,6 +43,8 @@ type visit struct {
 	SignedIn bool
 	Notice   string
 	Errors   []fieldError
+	// Onward is where the page goes by itself.
+	Onward string
 	// Lines are the sentences of a page that only tells something.
 	Lines []string
 
@@ -65,6 +67,12 @@ type visit struct {
 	Draft    *draftView
 	Play     *playView
 	Plans    *plansView
+	Phone    *phoneView
+}
+
+// Keys are those of a telephone.
+func (v *visit) Keys() []string {
+	return []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"}
 }
 
 // fieldError is what is to be mended, and the id of the field it is about.

@@ -11,16 +11,18 @@ import (
 // signView is the page to sign in, and that to choose a password.
 type signView struct {
 	Name, To, Action, Full string
+	Provider               bool   // people may sign in by OpenID Connect
+	Out                    string // where the provider signs them out
 }
 
 func (v *visit) showSignIn() {
 	v.told()
-	v.Sign = &signView{To: inside(v.r.URL.Query().Get("vers"))}
+	v.Sign = &signView{To: inside(v.r.URL.Query().Get("vers")), Provider: v.s.OpenID != nil}
 	v.render(http.StatusOK, "sign.html", v.T("sign.title"))
 }
 
 func (v *visit) signIn() {
-	v.Sign = &signView{Name: v.r.PostFormValue("name"), To: inside(v.r.PostFormValue("vers"))}
+	v.Sign = &signView{Name: v.r.PostFormValue("name"), To: inside(v.r.PostFormValue("vers")), Provider: v.s.OpenID != nil}
 	a, err := v.s.People.SignIn(v.r.Context(), v.Sign.Name, v.r.PostFormValue("password"), address(v.r))
 	many := new(people.TooMany)
 	switch {
@@ -56,8 +58,14 @@ func (v *visit) begin(a people.Account) bool {
 }
 
 func (v *visit) signOut() {
+	out := v.s.OpenID.wayOut(v.s.sessions.GetString(v.r.Context(), "id_token"))
 	if err := v.s.sessions.Destroy(v.r.Context()); err != nil {
 		v.fail("end a session", err)
+		return
+	}
+	if out != "" { // a form may not lead to another site: it is a link
+		v.Sign, v.Notice = &signView{To: "/", Provider: true, Out: out}, v.T("told.sorti")
+		v.render(http.StatusOK, "sign.html", v.T("sign.title"))
 		return
 	}
 	v.see("/connexion?fait=sorti", nil)

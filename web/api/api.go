@@ -7,6 +7,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -73,6 +74,8 @@ type Server struct {
 	HasMenu func(id string) bool
 	// HasLink tells whether the service has a link.
 	HasLink func(id string) bool
+	// Board is how the line stands, in words, for the boards of other lines.
+	Board func(ctx context.Context, lang call.Lang) (any, error)
 	// Zone is the service's time zone, for times given as "18:00".
 	Zone   func() *time.Location
 	Reload func(ctx context.Context) (string, error)
@@ -98,6 +101,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /api/calls/{id}/survey", s.private(s.handOver))
 	mux.HandleFunc("POST /api/calls/{id}/interpreter", s.private(s.interpreter))
 	mux.HandleFunc("GET /api/queues", s.private(s.queues))
+	mux.HandleFunc("GET /api/board", s.private(func(r *http.Request) (any, error) {
+		return s.Board(r.Context(), call.Lang(cmp.Or(r.URL.Query().Get("lang"), "fr")))
+	}))
 	mux.HandleFunc("GET /api/messages", s.private(s.messages))
 	mux.HandleFunc("POST /api/messages", s.private(s.publish))
 	mux.HandleFunc("POST /api/messages/{id}/stop", s.private(s.stop))

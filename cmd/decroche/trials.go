@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/phone"
+	"decroche/service"
+	"decroche/web/admin"
+)
+
+const (
+	// trialLife is how long an account to try the line serves, mostTrials how many there are at a time.
+	trialLife  = 15 * time.Minute
+	mostTrials = 5
+	// trialCaller is who calls, for the journey: a mobile of those kept for fiction.
+	trialCaller = "+33639980000"
+)
+
+// trials are the calls by which people of the service try the line from a browser.
+type trials struct {
+	s   *server
+	mu  sync.Mutex
+	all map[string]*trial
+}
+
+type trial struct {
+	by    string
+	def   *service.Definition
+	turns chan ivr.Turn
+	end   *time.Timer
+}
+
+// Open implements admin.Trials.
+func (t *trials) Open(ctx context.Context, by string, def *service.Definition) (admin.Trial, error) {
+	key, password := strings.ToLower(rand.Text()[:12]), rand.Text()
+	t.mu.Lock()
+	if len(t.all) >= mostTrials {
+		t.mu.Unlock()
+		return admin.Trial{}, admin.ErrBusy
+	}
+	if t.all == nil {
+		t.all = map[string]*trial{}
+	}
+	t.all[key] = &trial{by: by, def: def, turns: make(chan ivr.Turn, 100), end: time.AfterFunc(trialLife, func() { t.close(key) })}
+	t.mu.Unlock()
+	if err := t.s.x.OpenTrial(ctx, key, password, trialCaller); err != nil {
+		t.close(key)
+		return admin.Trial{}, err
+	}
+	return admin.Trial{Key: key, User: phone.TrialTrunk + key, Password: password}, nil
+}
+
+// Turns implements admin.Trials.
+func (t *trials) Turns(key, by string) (<-chan ivr.Turn, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.all[key]; r != nil && r.by == by {
+		return r.turns, true
+	}
+	return nil, false
+}
+
+// Socket implements admin.Trials: Asterisk's own, which nothing but this process reaches.
+func (t *trials) Socket() string {
+	return "ws" + strings.TrimPrefix(strings.TrimSuffix(t.s.c.ariURL(), "/ari"), "http") + "/ws"
+}
+
+func (t *trials) close(key string) {
+	t.mu.Lock()
+	r := t.all[key]
+	delete(t.all, key)
+	t.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.end.Stop()
+	close(r.turns)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := t.s.x.CloseTrial(ctx, key); err != nil {
+		t.s.log.Warn("an account to try the line stays until Asterisk restarts", "err", err)
+	}
+}
+
+// drive takes a call that tries the line through the journey; ok is false for any other call.
+func (t *trials) drive(ctx context.Context, c call.Call) (ok bool) {
+	key, is := strings.CutPrefix(c.Info().Trunk, phone.TrialTrunk)
+	if !is {
+		return false
+	}
+	t.mu.Lock()
+	r := t.all[key]
+	t.mu.Unlock()
+	if r != nil { // nil: of a controller before this one
+		defer t.close(key)
+		err := t.s.journey.Try(ctx, r.def, c, func(turn ivr.Turn) {
+			select {
+			case r.turns <- turn:
+			default: // nobody reads it any more
+			}
+		})
+		if err != nil && !errors.Is(err, call.ErrHangup) && context.Cause(ctx) == nil {
+			t.s.log.Error("a trial of the line ended early", "call", c.Info().ID, "err", fmt.Errorf("try: %w", err))
+		}
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := c.Hangup(end); err != nil {
+		t.s.log.Warn("a trial of the line could not be ended", "call", c.Info().ID, "err", err)
+	}
+	return true
+}
