@@ -125,7 +125,7 @@ func follow(ctx context.Context, client *http.Client, base string, pushed *atomi
 
 // visitPages asks for pages at the rate, for the span.
 func visitPages(ctx context.Context, client *http.Client, base string) (took []time.Duration, failed int) {
-	paths := []string{"/messages", "/direct", "/messages/nouveau", "/sites", "/comptes", "/journal"}
+	paths := []string{"/messages", "/direct", "/messages/nouveau", "/plans", "/indicateurs", "/service/textes", "/service/horaires", "/sites", "/comptes", "/journal"}
 	tick := time.NewTicker(time.Second / pagesASecond)
 	defer tick.Stop()
 	var mu sync.Mutex
@@ -139,7 +139,7 @@ func visitPages(ctx context.Context, client *http.Client, base string) (took []t
 		work.Go(func() {
 			begun := time.Now()
 			res, err := client.Get(base + paths[i%len(paths)])
-			ok := err == nil && res.StatusCode == http.StatusOK
+			ok := err == nil && res.StatusCode == http.StatusOK && res.Request.URL.Path == paths[i%len(paths)] // and not where one signs in
 			if err == nil {
 				_, _ = io.Copy(io.Discard, res.Body)
 				res.Body.Close()
