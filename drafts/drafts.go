@@ -292,11 +292,11 @@ func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (in
 	if err != nil {
 		return 0, fmt.Errorf("read the service definition: %w", err)
 	}
-	if err := replace(d.File, l.Text); err != nil {
+	if err := Replace(d.File, l.Text); err != nil {
 		return 0, err
 	}
 	if err := d.Reload(ctx); err != nil {
-		return 0, errors.Join(err, replace(d.File, before))
+		return 0, errors.Join(err, Replace(d.File, before))
 	}
 	ids := make([]int64, len(l.Drafts))
 	for i, r := range l.Drafts {
@@ -306,8 +306,8 @@ func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (in
 	return len(ids), d.Store.SettleDrafts(ctx, ids, Published, by, time.Now())
 }
 
-// replace writes a file whole, or not at all.
-func replace(path string, data []byte) error {
+// Replace writes a file that is there whole, or not at all.
+func Replace(path string, data []byte) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

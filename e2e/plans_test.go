@@ -12,15 +12,21 @@ import (
 	"decroche/e2e/rig"
 )
 
+// planned is the tests' service with a prepared plan, which a link that is down switches on.
+func planned(t *testing.T) string {
+	t.Helper()
+	return essai(t, "annonce-accueil: {fr", "panne-site: {fr: \""+outage+"\", en: Our site is down.}\n  annonce-accueil: {fr") +
+		"links:\n  portail: {url: " + portal + ", every: 0s, label: {fr: notre site, en: our website}}\n" +
+		"plans:\n  site:\n    label: {fr: Site en panne, en: Site down}\n    ends: 2h\n    when: {link_down: portail, for: 0s}\n    messages: [{prompt: panne-site}]\n    queues: {accueil: {max_waiting: 0}}\n"
+}
+
 const outage = "Notre site internet est en panne. Nos équipes le réparent."
 
 // A site that is down switches a prepared plan on by its rule, and off when it works again; an admin
 // switches it on by hand in one click. It outlives a crash of the controller, and is heard by nobody once it is off.
 func TestAPreparedPlanIsSwitchedOnByItsRuleAndByHand(t *testing.T) {
 	t.Parallel()
-	r := rig.Start(t, rig.Options{Service: essai(t, "annonce-accueil: {fr", "panne-site: {fr: \""+outage+"\", en: Our site is down.}\n  annonce-accueil: {fr") +
-		"links:\n  portail: {url: " + portal + ", every: 0s, label: {fr: notre site, en: our website}}\n" +
-		"plans:\n  site:\n    label: {fr: Site en panne, en: Site down}\n    ends: 2h\n    when: {link_down: portail, for: 0s}\n    messages: [{prompt: panne-site}]\n    queues: {accueil: {max_waiting: 0}}\n"})
+	r := rig.Start(t, rig.Options{Service: planned(t)})
 	r.Learn("outage", "fr", outage)
 	hears := func(from string, want bool) {
 		t.Helper()

@@ -45,7 +45,7 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rig.Start(t, rig.Options{})
+	r := rig.Start(t, rig.Options{Service: planned(t)})
 	r.Learn("incident", "fr", incident)
 	r.Learn("new-menu", "fr", newMenu)
 	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", "camille", "--full", "Camille Martin"))

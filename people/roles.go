@@ -31,6 +31,7 @@ const (
 	SeeContacts Right = "see_contacts" // the contacts behind a figure
 	SeeService  Right = "see_service"  // everything that is said, hours, settings; to play the journey
 	EditService Right = "edit_service" // write drafts of them, and publish them where nobody else has to
+	EditAgents  Right = "edit_agents"  // who answers calls, with their teams and skills
 	SeePeople   Right = "see_people"
 	GivePeople  Right = "give_people" // make, change and close accounts
 	SeeLog      Right = "see_log"     // the log of what was done
@@ -47,6 +48,7 @@ var rights = map[Right][]Role{
 	SeeContacts: {Supervisor, Manager, Admin, Auditor},
 	SeeService:  {Supervisor, Editor, Approver, Manager, Admin, Auditor},
 	EditService: {Editor, Admin},
+	EditAgents:  {Supervisor, Admin},
 	SeePeople:   {Admin, Auditor},
 	GivePeople:  {Admin},
 	SeeLog:      {Manager, Admin, Auditor},

@@ -124,6 +124,25 @@ func FuzzWAVOfAnyBytesIsReadOrRefused(f *testing.F) {
 	})
 }
 
+// Recordings come as people have them: WAV, MP3 and OGG say the same.
+func TestRecordingsAreReadInTheFormatsThatPeopleHave(t *testing.T) {
+	dir := t.TempDir()
+	lib, err := Open(Options{Dir: filepath.Join(dir, "sounds")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a.wav", "a.mp3", "a.ogg"} {
+		path := filepath.Join(dir, name)
+		if out, err := exec.CommandContext(t.Context(), "sox", "-n", "-r", "44100", path, "synth", "2", "sine", "440", "gain", "-20").CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		s, err := lib.Recording(t.Context(), name, "fr", path)
+		if err != nil || s.Duration < 1900*time.Millisecond || s.Duration > 2500*time.Millisecond {
+			t.Errorf("%s lasts %s: %v", name, s.Duration, err)
+		}
+	}
+}
+
 // stubs makes a folder with the named programs of this machine, and scripts of ours.
 func stubs(t *testing.T, real string, ours map[string]string) string {
 	t.Helper()

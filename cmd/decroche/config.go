@@ -84,6 +84,8 @@ type config struct {
 				URL       string `yaml:"url"`
 				TokenFile string `yaml:"token_file"`
 			} `yaml:"others"`
+			// Theme is a folder with theme.css, which follows the site's own style, and what that names.
+			Theme string `yaml:"theme"`
 			// Approval: what somebody writes for callers is let out by a second person.
 			Approval bool `yaml:"approval"`
 			// Recorder is the number that is dialled to record an incident message; it is on no page for citizens.
@@ -167,7 +169,7 @@ func (e *env) load() (*config, error) {
 	c.Sounds = below(base, c.Sounds)
 	c.Speech.Recordings = below(base, c.Speech.Recordings)
 	for _, file := range []*string{
-		&c.DatabasePasswordFile, &c.Web.Admin.OpenID.SecretFile, &c.Web.Admin.ACME.CA, &c.SMS.Twilio.AuthTokenFile, &c.SMS.OVH.ApplicationSecretFile, &c.SMS.OVH.ConsumerKeyFile,
+		&c.DatabasePasswordFile, &c.Web.Admin.OpenID.SecretFile, &c.Web.Admin.Theme, &c.Web.Admin.ACME.CA, &c.SMS.Twilio.AuthTokenFile, &c.SMS.OVH.ApplicationSecretFile, &c.SMS.OVH.ConsumerKeyFile,
 		&c.SMS.OVH.HookTokenFile, &c.SMS.HTTP.SecretFile, &c.SMS.HTTP.HookSecretFile,
 	} {
 		*file = below(base, *file)
@@ -235,6 +237,11 @@ func (c *config) validate() error {
 	}
 	if a := c.Web.Admin; (a.Certificate == "") != (a.Key == "") {
 		say("web.admin: certificate and key go together: name both files, or neither behind a proxy that has them")
+	}
+	if theme := c.Web.Admin.Theme; theme != "" {
+		if _, err := os.Stat(filepath.Join(theme, "theme.css")); err != nil {
+			say("web.admin.theme: %w: name a folder that has theme.css", err)
+		}
 	}
 	for i, o := range c.Web.Admin.Others {
 		if u, err := url.Parse(o.URL); err != nil || u.Host == "" || o.Name == "" || o.TokenFile == "" {

@@ -36,7 +36,7 @@ func (s *server) assembleSite() error {
 	s.assembleStudio()
 	s.trials = &trials{s: s}
 	site := &admin.Server{
-		Plans: s.plans, Trials: s.trials, Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
+		Roster: &roster{s: s}, Plans: s.plans, Trials: s.trials, Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
 		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.Web.Admin.URL, Log: s.log,
 		KeepSound: s.keepMessageSound,
@@ -78,6 +78,9 @@ func (s *server) assembleSite() error {
 			return fmt.Errorf("web.admin.others: %w", err)
 		}
 		site.Others = append(site.Others, admin.Other{Name: o.Name, URL: strings.TrimSuffix(o.URL, "/"), Token: token})
+	}
+	if theme := s.c.Web.Admin.Theme; theme != "" {
+		site.Theme = os.DirFS(theme)
 	}
 	s.admin = site
 	s.site = s.httpServer(site.Handler())

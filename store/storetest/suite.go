@@ -123,6 +123,8 @@ func Run(t *testing.T, e Engine) {
 		{"a message waits for a second person", messageHeld},
 		{"drafts are kept, published and restored", draftLife},
 		{"a plan is on once", planLife},
+		{"accounts are changed by one at a time, and the log tells", accountLife},
+		{"a link serves once, a session until its end", linksAndSessions},
 		{"a blob is kept until the next one", blobs},
 		{"a past call is imported once, without its number", importsOnce},
 		{"an import is written whole or not at all", importsWholeOrNot},

@@ -12,6 +12,7 @@
 //	texts.go     everything that is said
 //	hours.go     the calendar
 //	settings.go  settings, and the reasons of contacts
+//	agents.go    agents, their teams and skills
 //	drafts.go    what was changed of these, published together
 //	rehearse.go  the journey, played on the page
 //	phone.go     the line, called from the page
@@ -28,6 +29,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -107,6 +109,8 @@ type Server struct {
 	Plans *plans.Office
 	// Drafts is where the definition is edited.
 	Drafts *drafts.Desk
+	// Roster is where agents are changed.
+	Roster Roster
 	// Length tells how long a wording lasts; a recording is beside the definition.
 	Length func(ctx context.Context, lang call.Lang, p service.Phrase) (time.Duration, error)
 	// KeepRecording keeps the recording of a prompt beside the definition, and gives its path from there. It
@@ -117,6 +121,9 @@ type Server struct {
 	BuiltInText func(id string, lang call.Lang) string
 	// Play plays the journey of a definition; see ivr.Journey.Rehearse.
 	Play func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error)
+	// Theme has theme.css, which follows the site's own style, with the fonts and pictures that it names;
+	// nil: there is none.
+	Theme fs.FS
 	// OpenID lets people sign in by a provider; nil: by their password alone.
 	OpenID *OpenID
 	// Trials lets people try the line from the page.
@@ -174,6 +181,12 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+cssPath, static(css, "text/css; charset=utf-8"))
 	mux.HandleFunc("GET "+scriptPath, static(script, "text/javascript; charset=utf-8"))
+	if s.Theme != nil {
+		mux.HandleFunc("GET /theme/", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private, max-age=3600")
+			http.StripPrefix("/theme/", http.FileServerFS(s.Theme)).ServeHTTP(w, r)
+		})
+	}
 	mux.HandleFunc("GET /icon.svg", static(icon, "image/svg+xml"))
 	mux.HandleFunc("GET /connexion", s.open((*visit).showSignIn))
 	mux.HandleFunc("POST /connexion", s.open((*visit).signIn))
@@ -214,6 +227,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /service/motifs", s.with(people.EditService, (*visit).writeReason))
 	mux.HandleFunc("GET /service/reglages", s.with(people.SeeService, (*visit).showSettings))
 	mux.HandleFunc("POST /service/reglages", s.with(people.EditService, (*visit).writeSettings))
+	mux.HandleFunc("GET /service/agents", s.with(people.SeeService, (*visit).showAgents))
+	mux.HandleFunc("POST /service/agents", s.with(people.EditAgents, (*visit).writeAgent))
 	mux.HandleFunc("GET /service/ecouter", s.with(people.SeeService, (*visit).showRehearsal))
 	mux.HandleFunc("GET "+phonePath, static(phoneScript, "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /service/appeler", s.with(people.SeeService, (*visit).showPhone))
@@ -304,7 +319,7 @@ func (s *Server) sameOrigin(next http.Handler) http.Handler {
 }
 
 // policy allows nothing but our own style, script, pictures and sounds.
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // secure sets what every answer says.
 func (s *Server) secure(next http.Handler) http.Handler {

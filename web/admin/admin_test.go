@@ -16,9 +16,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"decroche/call"
@@ -41,14 +43,35 @@ const password = "une phrase que je retiens"
 // site is the administration site on a real store, with a floor and a voice of the tests.
 type site struct {
 	*testing.T
-	srv   *admin.Server
-	db    *store.DB
-	floor *routing.Floor
-	web   *httptest.Server
-	day   map[string]admin.Day
-	sites sites
-	file  string // the definition's
-	def   atomic.Pointer[service.Definition]
+	srv    *admin.Server
+	db     *store.DB
+	floor  *routing.Floor
+	web    *httptest.Server
+	day    map[string]admin.Day
+	sites  sites
+	roster roster
+	file   string // the definition's
+	def    atomic.Pointer[service.Definition]
+}
+
+// roster has agents in memory.
+type roster struct{ list []admin.Agent }
+
+func (r *roster) Agents(context.Context) ([]admin.Agent, string, error) {
+	return slices.Clone(r.list), fmt.Sprint(r.list), nil
+}
+
+func (r *roster) SetAgents(_ context.Context, list []admin.Agent, was string) error {
+	if was != fmt.Sprint(r.list) {
+		return drafts.ErrChanged
+	}
+	for _, a := range list {
+		if a.Team == "refus" {
+			return fmt.Errorf("%w: no", drafts.ErrUnfit)
+		}
+	}
+	r.list = list
+	return nil
 }
 
 // sites are those that callers are sent to.
@@ -106,7 +129,8 @@ func open(t *testing.T) *site {
 			}
 			return []call.Event{call.NewEvent(id, call.EventArrived, map[string]string{"to": "+33199003939"})}, nil
 		},
-		Links: &s.sites,
+		Links:  &s.sites,
+		Roster: &s.roster,
 		Plans: &plans.Office{
 			Store: s.db, Messages: s.db, Service: s.def.Load, Changed: func(context.Context) error { return nil },
 			Apply: func([]*service.Plan) {}, Log: slog.New(slog.DiscardHandler),
@@ -548,7 +572,7 @@ func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
 func TestEveryAnswerIsSafe(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Admin)
-	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/plans", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
+	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/plans", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/agents", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
 		for _, lang := range []string{"fr", "en"} {
 			v.header.Set("Accept-Language", lang)
 			v.get(path)
@@ -582,6 +606,20 @@ func TestEveryAnswerIsSafe(t *testing.T) {
 	if !strings.Contains(c, "HttpOnly") || !strings.Contains(c, "SameSite=Strict") || u.Scheme == "https" {
 		t.Errorf("the cookie is %q", c)
 	}
+}
+
+func TestAThemeFollowsTheStyle(t *testing.T) {
+	s := open(t)
+	s.visitor().get("/connexion").wants(200).lacks("theme.css")
+	s.srv.Theme = fstest.MapFS{"theme.css": {Data: []byte(":root { --blue: #000091 }")}}
+	web := httptest.NewServer(s.srv.Handler())
+	defer web.Close()
+	s.web = web
+	v := s.visitor().get("/connexion").wants(200, `href="/theme/theme.css"`)
+	if v.get("/theme/theme.css").wants(200, "#000091"); !strings.HasPrefix(v.answer.Get("Content-Type"), "text/css") {
+		t.Errorf("the theme is %s", v.answer.Get("Content-Type"))
+	}
+	v.get("/theme/../admin.go").wants(404)
 }
 
 func TestTheCookieIsSecureBehindHTTPS(t *testing.T) {

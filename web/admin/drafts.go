@@ -261,6 +261,7 @@ func (v *visit) Sub() (all []tab) {
 		{"/service/textes", "texts"},
 		{"/service/horaires", "hours"},
 		{"/service/motifs", "reasons"},
+		{"/service/agents", "agents"},
 		{"/service/reglages", "settings"},
 		{"/service/ecouter", "rehearse"},
 		{"/service/appeler", "phone"},

@@ -68,6 +68,7 @@ type visit struct {
 	Play     *playView
 	Plans    *plansView
 	Phone    *phoneView
+	Agents   *agentsView
 }
 
 // Keys are those of a telephone.
@@ -137,8 +138,12 @@ func (v *visit) T(id string, pairs ...any) string {
 // setApart keeps the signs that French sets apart on the line of their word.
 var setApart = strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " ?", "\u00a0?", " !", "\u00a0!")
 
-func (v *visit) CSS() string       { return cssPath }
-func (v *visit) Script() string    { return scriptPath }
+func (v *visit) CSS() string    { return cssPath }
+func (v *visit) Script() string { return scriptPath }
+
+// Themed says that the operator has a theme.
+func (v *visit) Themed() bool { return v.s.Theme != nil }
+
 func (v *visit) ReportCSS() string { return reportPath }
 
 // Switches says that the account may switch sites on and off.
