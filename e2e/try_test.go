@@ -16,31 +16,48 @@ import (
 	"decroche/e2e/rig"
 )
 
-// An editor calls the line from the page, in Chromium over WebRTC: the line is heard, a key is obeyed, what is
-// said is read. No agent is rung, and nothing is counted.
+// An editor calls the line from the page, in Chromium and in Firefox over WebRTC: the line is heard, a key is
+// obeyed, what is said is read. No agent is rung, and nothing is counted.
 func TestTheLineIsCalledFromTheBrowser(t *testing.T) {
 	t.Parallel()
+	r := rig.Start(t, rig.Options{})
+	r.Available("2001")
+	for i, name := range []string{"chromium", "firefox"} {
+		t.Run(name, func(t *testing.T) {
+			tryFrom(t, r, name, map[string]string{"chromium": "chromium", "firefox": "firefox-esr"}[name], []string{"lou", "dom"}[i])
+		})
+	}
+	if n := len(r.Facts(call.EventArrived)); n != 0 {
+		t.Errorf("the trials count as %d contacts", n)
+	}
+	if a := r.Agents()["2001"]; a.State != "available" {
+		t.Errorf("the agent is %s", a.State)
+	}
+	if log := r.ControllerLog(); strings.Contains(log, "ERROR") {
+		t.Errorf("the controller says:\n%s", log)
+	}
+}
+
+func tryFrom(t *testing.T, r *rig.Rig, name, program, account string) {
 	lock, err := os.ReadFile("../web/public/testdata/browser/package-lock.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rig.Start(t, rig.Options{})
-	r.Available("2001")
-	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", "lou", "--role", "editor"))
+	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", account, "--role", "editor"))
 	job, err := json.Marshal(map[string]any{
-		"modules": browser.Modules(t, lock), "chromium": browser.Program(t, "chromium"), "link": link, "shots": os.Getenv("DECROCHE_SHOTS"),
+		"modules": browser.Modules(t, lock), "name": name, "program": browser.Program(t, program), "link": link, "shots": os.Getenv("DECROCHE_SHOTS"),
 		"first": "Bonjour et bienvenue.", "menu": "Dossier, tapez 1.", "second": "Titre de séjour, tapez 1.", "closed": "+33199003941", "shut": "fermés",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	temp, err := os.MkdirTemp("", "site")
+	temp, err := os.MkdirTemp("", "site") // the test's own is too long for the browser's sockets
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(temp) })
 	cmd := exec.CommandContext(t.Context(), browser.Program(t, "node"), "testdata/phone.mjs")
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "NO_PROXY=127.0.0.1", "NODE_USE_ENV_PROXY=0")
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp, "HOME="+temp, "NO_PROXY=127.0.0.1", "NODE_USE_ENV_PROXY=0")
 	var says bytes.Buffer
 	cmd.Stdin, cmd.Stderr, cmd.WaitDelay = bytes.NewReader(job), &says, 5*time.Second
 	out, err := cmd.Output()
@@ -60,14 +77,5 @@ func TestTheLineIsCalledFromTheBrowser(t *testing.T) {
 	}
 	if err != nil || !done["heard"] || !done["pressed"] || !done["over"] || !done["done"] {
 		t.Errorf("phone.mjs ended early: %v %s", err, says.String())
-	}
-	if n := len(r.Facts(call.EventArrived)); n != 0 {
-		t.Errorf("the trials count as %d contacts", n)
-	}
-	if a := r.Agents()["2001"]; a.State != "available" {
-		t.Errorf("the agent is %s", a.State)
-	}
-	if log := r.ControllerLog(); strings.Contains(log, "ERROR") {
-		t.Errorf("the controller says:\n%s", log)
 	}
 }

@@ -167,8 +167,8 @@ list_packages() {
 		# tests start and stop themselves.
 		wanted+=(gcc:gcc /usr/include/stdio.h:libc6-dev shellcheck:shellcheck
 			'/usr/lib/postgresql/*/bin/initdb:postgresql')
-		# The public pages are held against a real browser, by scripts in Node.js.
-		wanted+=(chromium:chromium node:nodejs npm:npm)
+		# Pages are held against real browsers, by scripts in Node.js.
+		wanted+=(chromium:chromium firefox-esr:firefox-esr node:nodejs npm:npm)
 		docker compose version >/dev/null 2>&1 || wanted+=(docker-compose:docker-compose)
 	fi
 	if [ "$purpose" = bench ]; then

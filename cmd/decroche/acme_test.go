@@ -63,6 +63,42 @@ func TestTheSiteHasItsCertificateByACME(t *testing.T) {
 	}
 }
 
+// A certificate of one's own is served from its files.
+func TestTheSiteServesTLSByItsFiles(t *testing.T) {
+	made := httptest.NewTLSServer(nil) // for its certificate
+	defer made.Close()
+	own := made.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var c config
+	c.Web.Admin.Certificate, c.Web.Admin.Key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{
+		c.Web.Admin.Certificate: {Type: "CERTIFICATE", Bytes: own.Certificate[0]}, c.Web.Admin.Key: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{c: &c, site: &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Minute}}
+	done := make(chan error, 1)
+	go func() { done <- s.serveSite(l) }()
+	defer func() { _ = s.site.Close(); <-done }()
+	roots := x509.NewCertPool()
+	roots.AddCert(made.Certificate())
+	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{ServerName: "example.com", RootCAs: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
+
 // serial serves the site, looks at it, and gives the certificate's serial number.
 func serial(t *testing.T, c *config, l net.Listener, roots *x509.CertPool) string {
 	t.Helper()

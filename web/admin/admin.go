@@ -1,6 +1,7 @@
 // Package admin is the administration site: incident messages, the live board, accounts and the log.
 //
 //	admin.go     the server, what every answer says, sessions, who may see what
+//	rate.go      how much may be asked for
 //	page.go      what every page has
 //	sign.go      signing in, choosing a password
 //	openid.go    signing in by a provider of OpenID Connect
@@ -135,6 +136,7 @@ type Server struct {
 	sessions *scs.SessionManager
 	boards   boards
 	others   others
+	rates    rates
 }
 
 // Day is what the live board says of the day, and of the hour: counts of calls.
@@ -259,7 +261,13 @@ func (s *Server) Handler() http.Handler {
 // open serves whoever comes.
 func (s *Server) open(handle func(*visit)) http.HandlerFunc {
 	return s.sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handle(s.visit(w, r))
+		v := s.visit(w, r)
+		if !s.rates.allow(s.sessions.GetString(r.Context(), "name"), address(r)) {
+			w.Header().Set("Retry-After", "1")
+			v.stop(http.StatusTooManyRequests, "hasty")
+			return
+		}
+		handle(v)
 	})).ServeHTTP
 }
 

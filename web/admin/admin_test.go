@@ -608,6 +608,19 @@ func TestEveryAnswerIsSafe(t *testing.T) {
 	}
 }
 
+func TestWhoAsksForTooMuchWaits(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Admin)
+	stranger := s.visitor()
+	for range 300 {
+		if stranger.get("/connexion"); stranger.status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	stranger.wants(429, "Trop de demandes à la fois")
+	v.get("/messages").wants(200) // at the same address, and signed in
+}
+
 func TestAThemeFollowsTheStyle(t *testing.T) {
 	s := open(t)
 	s.visitor().get("/connexion").wants(200).lacks("theme.css")

@@ -115,7 +115,10 @@ func (v *visit) planDoes(p *service.Plan) (does []string) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.Queues)) {
 		q := p.Queues[id]
-		if q.MaxWaiting >= 0 {
+		switch {
+		case q.MaxWaiting == 0:
+			does = append(does, v.T("plans.unlimited", "queue", v.queueName(id)))
+		case q.MaxWaiting > 0:
 			does = append(does, v.T("plans.waiting", "queue", v.queueName(id), "n", q.MaxWaiting))
 		}
 		for _, o := range q.Overflow {
