@@ -120,6 +120,8 @@ func TestSettingsAndReasonsAreDrafts(t *testing.T) {
 	v.get("/service/reglages").wants(200, "Rappels", "Numéro du centre relais", "File · Accueil général", `value="3m"`)
 	v.submit("callback.share", "200", "queues.accueil.wrap_up", "45s").wants(422, "Cette valeur n'est pas possible", `value="200"`)
 	v.get("/service/reglages").submit("callback.share", "30", "callback.offer_above", "").wants(200, "C'est dans le brouillon", `value="30"`)
+	v.submit("links.demarches.url", "pas une adresse").wants(422, "Cette valeur n'est pas possible")
+	v.get("/service/reglages").wants(200, "Lien · vos démarches en ligne").submit("links.demarches.url", "https://www.val-d-arzon.example/nouveau").wants(200, "C'est dans le brouillon", "/nouveau")
 	v.get("/service/motifs").wants(200, "Permis de conduire", "DGEF")
 	var permis string
 	for f := range strings.SplitSeq(v.body, "<form") {

@@ -15,8 +15,8 @@ type setting struct {
 	id    string // of its texts: "setting.<id>", "setting.<id>.hint"
 	group string
 	path  string
-	// queue names the queue whose setting it is, "" for the service's.
-	queue string
+	// part names the queue or the link whose setting it is, "" for the service's.
+	part string
 	words []string // the values, for a choice; nil for a text
 }
 
@@ -38,6 +38,12 @@ var settings = []setting{
 	{"excellent", "goals", "indicators.goals.excellent", "", nil},
 	{"numbers", "privacy", "privacy.numbers", "", nil},
 	{"journal", "privacy", "privacy.journal", "", nil},
+}
+
+// linkSettings are those of each link; whether its site works is on the page of sites.
+var linkSettings = []setting{
+	{"url", "link", "url", "", nil},
+	{"every", "link", "every", "", nil},
 }
 
 // queueSettings are those of each queue.
@@ -64,14 +70,20 @@ type settingField struct {
 	Draft bool
 }
 
-// allSettings are those of the service, and of each of its queues.
+// allSettings are those of the service, and of each of its queues and links.
 func (v *visit) allSettings() []setting {
 	all := slices.DeleteFunc(slices.Clone(settings), func(s setting) bool { // writing one would switch these on
 		return s.group == "callback" && !v.def.Callback.On || s.group == "survey" && !v.def.Survey.On
 	})
 	for _, q := range slices.Sorted(maps.Keys(v.def.Queues)) {
 		for _, s := range queueSettings {
-			s.path, s.queue = "queues."+q+"."+s.path, q
+			s.path, s.part = "queues."+q+"."+s.path, q
+			all = append(all, s)
+		}
+	}
+	for _, l := range slices.Sorted(maps.Keys(v.def.Links)) {
+		for _, s := range linkSettings {
+			s.path, s.part = "links."+l+"."+s.path, l
 			all = append(all, s)
 		}
 	}
@@ -88,12 +100,15 @@ func (v *visit) setting(path string) *setting {
 	return nil
 }
 
-// of names the queue, as it follows the name of the setting.
+// of names the queue or the link, as it follows the name of the setting.
 func (s setting) of(v *visit) string {
-	if s.queue == "" {
+	switch {
+	case s.part == "":
 		return ""
+	case s.group == "link":
+		return " · " + v.linkName(s.part)
 	}
-	return " · " + v.queueName(s.queue)
+	return " · " + v.queueName(s.part)
 }
 
 func (v *visit) showSettings() {
@@ -113,7 +128,7 @@ func (v *visit) settingsPage(typed map[string]string) {
 		if !ok {
 			return
 		}
-		if key := s.group + s.queue; key != last {
+		if key := s.group + s.part; key != last {
 			last = key
 			w.Groups = append(w.Groups, settingGroup{Name: v.T("settings."+s.group) + s.of(v)})
 		}
