@@ -16,7 +16,7 @@ type setting struct {
 	group string
 	path  string
 	// part names the queue or the link whose setting it is, "" for the service's.
-	part string
+	part  string
 	words []string // the values, for a choice; nil for a text
 }
 
