@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"decroche/call"
@@ -103,7 +104,7 @@ type Office struct {
 
 	mu     sync.Mutex
 	on     []int64 // the runs that were applied last
-	names  []string
+	names  atomic.Pointer[[]string]
 	known  bool
 	ready  map[int64]bool // runs whose messages are out, by this process
 	since  map[string]time.Time
@@ -178,9 +179,8 @@ func (o *Office) end(ctx context.Context, r Run, by string, at time.Time) error 
 
 // IsOn tells whether a plan is on, as of the last look.
 func (o *Office) IsOn(id string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Contains(o.names, id)
+	names := o.names.Load()
+	return names != nil && slices.Contains(*names, id)
 }
 
 // Runs lists those that are on, and those that ended after a time.
@@ -241,10 +241,12 @@ func (o *Office) look(ctx context.Context) error {
 		}
 	}
 	if !o.known || !slices.Equal(ids, o.on) {
-		o.known, o.on, o.names = true, ids, nil
-		for _, p := range on {
-			o.names = append(o.names, p.ID)
+		o.known, o.on = true, ids
+		names := make([]string, len(on))
+		for i, p := range on {
+			names[i] = p.ID
 		}
+		o.names.Store(&names)
 		o.Apply(on)
 	}
 	return nil

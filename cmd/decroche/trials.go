@@ -34,8 +34,32 @@ type trials struct {
 type trial struct {
 	by    string
 	def   *service.Definition
-	turns chan ivr.Turn
 	end   *time.Timer
+	turns chan ivr.Turn
+
+	mu   sync.Mutex
+	over bool
+}
+
+// tell passes on what is said; what nobody reads is dropped.
+func (r *trial) tell(turn ivr.Turn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	select {
+	case r.turns <- turn:
+	default:
+	}
+}
+
+func (r *trial) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end.Stop()
+	r.over = true
+	close(r.turns)
 }
 
 // Open implements admin.Trials.
@@ -81,8 +105,7 @@ func (t *trials) close(key string) {
 	if r == nil {
 		return
 	}
-	r.end.Stop()
-	close(r.turns)
+	r.finish()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := t.s.x.CloseTrial(ctx, key); err != nil {
@@ -101,12 +124,7 @@ func (t *trials) drive(ctx context.Context, c call.Call) (ok bool) {
 	t.mu.Unlock()
 	if r != nil { // nil: of a controller before this one
 		defer t.close(key)
-		err := t.s.journey.Try(ctx, r.def, c, func(turn ivr.Turn) {
-			select {
-			case r.turns <- turn:
-			default: // nobody reads it any more
-			}
-		})
+		err := t.s.journey.Try(ctx, r.def, c, r.tell)
 		if err != nil && !errors.Is(err, call.ErrHangup) && context.Cause(ctx) == nil {
 			t.s.log.Error("a trial of the line ended early", "call", c.Info().ID, "err", fmt.Errorf("try: %w", err))
 		}
