@@ -20,6 +20,7 @@ if [ ! -e docker/local/etc/decroche.yaml ]; then
 	cp -R demo/. docker/local/etc/
 fi
 chmod -R a+rX,go-w docker/local/etc
+chown -R "$user:$user" docker/local/etc # the controller writes what is published on the site
 install -d -o "$user" -g "$user" -m 700 docker/local/secrets
 
 # secret FILE OWNER VALUE
