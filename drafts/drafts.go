@@ -243,7 +243,7 @@ func (d *Desk) readable(ctx context.Context, data []byte, path, value string) er
 			}
 		}
 	}
-	before := map[string]bool{}
+	before := map[service.Sentence]bool{}
 	for _, p := range d.problems(data) {
 		before[p.What] = true
 	}

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -142,20 +141,20 @@ func (r *reader) access(o *object) {
 	if n == nil {
 		return
 	}
-	ao := r.object(n, "access", `"access"`)
-	ao.need("prompt", "prompt: and the name of the prompt that tells of the access")
+	ao := r.object(n, "access", theKey("access"))
+	ao.need("prompt", "access.prompt")
 	r.def.Access = Access{
 		Hint: ao.ref("hint", "prompt"), Prompt: ao.ref("prompt", "prompt"), Number: ao.number("number"), Queue: ao.ref("queue", "queue"),
 		Hours: r.sameOr(ao, "access.hours"), Relay: r.relay(ao),
 	}
 	for _, item := range ao.list("writing") {
-		way, ok := r.scalar(item, `a way in "writing" of "access"`)
+		way, ok := r.scalar(item, ao.item("writing"))
 		switch {
 		case !ok:
 		case way != "sms" && way != "web":
-			r.problem(item.at, fmt.Sprintf("%q is no way to write to an agent", way), `write "sms" for text messages, "web" for the page`)
+			r.problem(item.at, say("writing.unknown", "way", way), say("writing.unknown.fix"))
 		case r.def.Access.Writes(way):
-			r.problem(item.at, fmt.Sprintf("%q is written twice in \"writing\"", way), "keep one of them")
+			r.problem(item.at, say("item.twice", "value", way, "key", "writing", "of", ao.label), say("keep"))
 		default:
 			r.def.Access.Writing = append(r.def.Access.Writing, way)
 		}
@@ -178,35 +177,35 @@ func (r *reader) relay(ao *object) *Relay {
 	if n == nil {
 		return nil
 	}
-	ro := r.object(n, "access.relay", `"relay"`)
+	ro := r.object(n, "access.relay", theKey("relay"))
 	relay := &Relay{
 		Number: ro.number("number"), Trunk: ro.text("trunk"), Hours: r.sameOr(ro, "access.relay.hours"),
 		Ring:   ro.duration("ring", DefaultRelayRing, 10*time.Second, 2*time.Minute),
 		Answer: ro.duration("answer", DefaultRelayAnswer, 30*time.Second, 10*time.Minute),
 	}
 	if l := ro.get("label"); l != nil {
-		relay.Label = r.label(l, "access.relay.label", "the label of the relay centre")
+		relay.Label = r.label(l, "access.relay.label", labelOf(say("the.relay")))
 	}
 	for _, item := range ro.list("callers") {
-		s, ok := r.scalar(item, `a number in "callers" of the relay centre`)
+		s, ok := r.scalar(item, ro.item("callers"))
 		if !ok {
 			continue
 		}
 		number, err := call.ParseNumber(s)
 		switch {
 		case err != nil || number == call.Withheld:
-			r.problem(item.at, fmt.Sprintf("%q in \"callers\" of \"relay\" is not a telephone number", s), "write it as it is dialled in France, such as 01 99 00 50 00, or with + and the country")
+			r.problem(item.at, say("number.wrong", "key", "callers", "of", ro.label, "value", s, "why", call.ErrNotANumber), say("number.wrong.fix"))
 		case slices.Contains(relay.Callers, number):
-			r.problem(item.at, fmt.Sprintf("number %s is written twice in \"callers\" of \"relay\"", number.Spoken()), "keep one of them")
+			r.problem(item.at, say("item.twice", "value", number.Spoken(), "key", "callers", "of", ro.label), say("keep"))
 		default:
 			if _, ours := r.def.NumberFor(number); ours {
-				r.problem(item.at, fmt.Sprintf("number %s is one of the service's own", number.Spoken()), "write the numbers that the relay centre calls from")
+				r.problem(item.at, say("relay.own", "number", number.Spoken()), say("relay.own.fix"))
 			}
 			relay.Callers = append(relay.Callers, number)
 		}
 	}
 	if relay.Number == call.Withheld && len(relay.Callers) == 0 && relay.Trunk == "" {
-		r.problem(n.at, "nothing tells how the relay centre is reached, or known", `write "number:" to call it, and "callers:" with the numbers it calls from`)
+		r.problem(n.at, say("relay.unreachable"), say("relay.unreachable.fix"))
 	}
 	ro.close()
 	return relay
@@ -216,10 +215,10 @@ func (r *reader) relay(ao *object) *Relay {
 func (l *linter) access() {
 	a := l.d.Access
 	if a.Prompt == "" {
-		l.add(RuleAccess, 11, Defect, "access", "nothing is said for deaf and hard-of-hearing callers", `write "access" with a prompt that tells how they are served`)
+		l.add(RuleAccess, 11, Defect, "access", "access.missing")
 	}
 	if a.Hours != nil && !sameHours(*a.Hours, l.d.Hours) {
-		l.add(RuleAccess, 11, Defect, "access.hours", "deaf and hard-of-hearing callers are not served at the hours of the line", `write "hours: same"`)
+		l.add(RuleAccess, 11, Defect, "access.hours", "access.hours")
 	}
 	if a.Number != call.Withheld {
 		l.cost(Number{Number: a.Number, Cost: l.declaredCost(a.Number)}, "access.number")
@@ -234,7 +233,7 @@ func (l *linter) access() {
 			return
 		}
 	}
-	l.add(RuleAccess, 11, Defect, "menus."+first.ID+".choices", "no key of the first menu is for deaf and hard-of-hearing callers", `give it one, such as "8: access", and tell it in "hint" of "access"`)
+	l.add(RuleAccess, 11, Defect, "menus."+first.ID+".choices", "access.key")
 }
 
 // hintWithin is how soon the key for deaf and hard-of-hearing callers is said.
@@ -244,12 +243,11 @@ const hintWithin = 10 * time.Second
 func (l *linter) accessKey(key call.Digit) {
 	hint := l.d.Access.Hint
 	if hint == "" {
-		l.add(RuleAccess, 11, Defect, "access", fmt.Sprintf("key %c is for deaf and hard-of-hearing callers and is not said first", key),
-			fmt.Sprintf(`write "hint" with a prompt that is said before all others, such as "Sourds et malentendants: touche %c."`, key))
+		l.add(RuleAccess, 11, Defect, "access", "access.first", "key", key)
 		return
 	}
 	if lang, taken := l.d.Entry.LanguageKeys[key]; taken {
-		l.add(RuleAccess, 11, Defect, "access.hint", fmt.Sprintf("key %c is said for deaf and hard-of-hearing callers while it chooses language %q", key, lang), "give one of them another key")
+		l.add(RuleAccess, 11, Defect, "access.hint", "access.taken", "key", key, "language", lang)
 	}
 	for _, n := range l.d.Numbers {
 		if n.Queue != "" || n.Public == PublicRelay {
@@ -260,7 +258,7 @@ func (l *linter) accessKey(key call.Digit) {
 			lasts += l.dur(hint, lang)
 		}
 		if lasts > hintWithin {
-			l.add(RuleAccess, 11, Defect, "access.hint", fmt.Sprintf("the key for deaf and hard-of-hearing callers is said within %.0f s on number %s, at most %.0f", lasts.Seconds(), n.Number.Spoken(), hintWithin.Seconds()), "shorten its prompt")
+			l.add(RuleAccess, 11, Defect, "access.hint", "access.late", "seconds", seconds(lasts), "number", n.Number.Spoken(), "most", seconds(hintWithin))
 			return
 		}
 	}

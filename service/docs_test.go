@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var keyRead = regexp.MustCompile(`\.(?:get|need|text|ref|choice|words|address|truth|truthOr|percent|euros|days|integer|duration|number|list|journey|section)\((?:[a-z]+, )?"([a-z_]+)"`)
+var keyRead = regexp.MustCompile(`\.(?:get|need|text|ref|choice|words|address|truth|truthOr|percent|euros|days|integer|duration|number|list|journey|section)\((?:o, )?"([a-z_]+)"`)
 
 func TestTheExamplesOfTheReferenceAreOneDefinitionThatIsClean(t *testing.T) {
 	page, err := os.ReadFile("../docs/service.md")

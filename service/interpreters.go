@@ -1,8 +1,6 @@
 package service
 
 import (
-	"fmt"
-
 	"decroche/call"
 )
 
@@ -21,20 +19,20 @@ func (r *reader) interpreters(o *object) {
 	if n == nil {
 		return
 	}
-	io := r.object(n, "interpreters", `"interpreters"`)
+	io := r.object(n, "interpreters", theKey("interpreters"))
 	r.def.Interpreters = map[string]*Interpreter{}
 	io.each(func(lang string, at Position, item *node) {
-		if !r.name(lang, at, "an interpreter") {
+		if !r.name(lang, at, say("a.interpreter")) {
 			return
 		}
 		path := "interpreters." + lang
-		one := r.object(item, path, fmt.Sprintf("interpreter %q", lang))
+		one := r.object(item, path, say("the.interpreter", "lang", lang))
 		i := &Interpreter{Number: one.number("number"), Trunk: one.text("trunk"), PerMinute: one.euros("per_minute", 100)}
 		if i.Number == call.Withheld {
-			r.problem(at, fmt.Sprintf("interpreter %q has no number", lang), `write "number:" and whom to call`)
+			r.problem(at, say("interpreter.number", "lang", lang), say("interpreter.number.fix"))
 		}
 		if l := one.get("label"); l != nil {
-			i.Label = r.label(l, path+".label", fmt.Sprintf("the label of interpreter %q", lang))
+			i.Label = r.label(l, path+".label", labelOf(one.label))
 		}
 		one.close()
 		r.def.Interpreters[lang] = i

@@ -53,8 +53,8 @@ type Finding struct {
 	Where    string   `json:"where"` // YAML path
 	File     string   `json:"file"`
 	Line     int      `json:"line"` // 0 when not known
-	What     string   `json:"what"`
-	Fix      string   `json:"fix"`
+	What     Sentence `json:"what"`
+	Fix      Sentence `json:"fix"`
 }
 
 // Durations gives how long a prompt lasts in a language. Prompts that are not known
@@ -82,7 +82,7 @@ func Lint(d *Definition, dur func(prompt string, lang call.Lang) time.Duration) 
 	l.textMessages()
 	l.texts()
 	slices.SortStableFunc(l.found, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Where, b.Where), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.What, b.What))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Where, b.Where), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.What.EN, b.What.EN))
 	})
 	return l.found
 }
@@ -103,10 +103,12 @@ type linter struct {
 	found []Finding
 }
 
-func (l *linter) add(rule Rule, row int, severity Severity, where, what, fix string) {
+// add notes a finding: what is wrong is the sentence "lint." and id of the catalogue, and how it is mended that
+// with ".fix".
+func (l *linter) add(rule Rule, row int, severity Severity, where, id string, with ...any) {
 	l.found = append(l.found, Finding{
 		Rule: rule, Row: row, Severity: severity, Where: where, File: l.d.File,
-		Line: l.d.Position(where).Line, What: what, Fix: fix,
+		Line: l.d.Position(where).Line, What: say("lint."+id, with...).written(), Fix: say("lint."+id+".fix", with...).written(),
 	})
 }
 
@@ -129,14 +131,13 @@ func (l *linter) numbers() {
 		}
 		l.cost(n, where)
 		if n.Queue == "" && l.d.Menus[l.d.Entry.Menu] == nil {
-			l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("number %s leads to no menu and no queue", n.Number.Spoken()), `name the first menu in "entry", or give the number a "queue"`)
+			l.add(RuleDeadEnd, 3, Defect, where, "number.nowhere", "number", n.Number.Spoken())
 		} else if n.Queue != "" && l.d.Queues[n.Queue] == nil {
-			l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("number %s leads to queue %q, which does not exist", n.Number.Spoken(), n.Queue), "name a queue that is defined")
+			l.add(RuleDeadEnd, 3, Defect, where, "number.queue", "number", n.Number.Spoken(), "queue", n.Queue)
 		}
 	}
 	if most := l.limits().MaxNumbers; general > most {
-		l.add(RuleNumbers, 1, Defect, "numbers", fmt.Sprintf("%d numbers for the general public, at most %d", general, most),
-			"keep few numbers, each with its use; mark those of a dedicated public with \"public\"")
+		l.add(RuleNumbers, 1, Defect, "numbers", "numbers", "n", general, "most", most)
 	}
 }
 
@@ -145,9 +146,9 @@ func (l *linter) cost(n Number, where string) {
 	kind := n.Number.Kind()
 	switch {
 	case kind.Surcharged() || n.Cost == "premium":
-		l.add(RuleCost, 1, Defect, where, fmt.Sprintf("number %s is surcharged (%s)", n.Number.Spoken(), kind), "use a number at the price of a call (01–05, 09, 0806–0809) or a free one (0800–0805)")
+		l.add(RuleCost, 1, Defect, where, "cost", "number", n.Number.Spoken(), "kind", say("cost."+string(kind)))
 	case kind == call.KindShortMayCost && n.Cost == "":
-		l.add(RuleCost, 1, Doubt, where, fmt.Sprintf("short number %s may be surcharged, nothing in it tells", n.Number.Spoken()), `say what it costs: "cost: free" or "cost: standard"`)
+		l.add(RuleCost, 1, Doubt, where, "cost.doubt", "number", n.Number.Spoken())
 	}
 }
 
@@ -165,17 +166,17 @@ func (l *linter) menus() {
 			l.choice(m, c, fmt.Sprintf("%s.choices.%c", where, key))
 		}
 		if subjects > lim.MaxChoices {
-			l.add(RuleChoices, 3, Defect, where+".choices", fmt.Sprintf("menu %q offers %d subjects, at most %d", id, subjects, lim.MaxChoices), "group subjects, or let the agents sort them out")
+			l.add(RuleChoices, 3, Defect, where+".choices", "choices", "menu", id, "n", subjects, "most", lim.MaxChoices)
 		}
 		if !person {
-			l.add(RulePerson, 3, Defect, where+".choices", fmt.Sprintf("no key of menu %q reaches a person", id), `give it one, such as "0: person", and say it in its prompt`)
+			l.add(RulePerson, 3, Defect, where+".choices", "person", "menu", id)
 		}
 		if l.d.Queues[m.Queue] == nil {
-			l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("menu %q has no queue for callers who ask for a person or cannot choose", id), `write its "queue"`)
+			l.add(RuleDeadEnd, 3, Defect, where, "menu.queue", "menu", id)
 		}
 	}
 	for _, deep := range l.tooDeep(lim.MaxDepth) {
-		l.add(RuleDepth, 3, Defect, "menus."+deep.id, fmt.Sprintf("menu %q is at level %d, at most %d (%s)", deep.id, len(deep.path), lim.MaxDepth, strings.Join(deep.path, " → ")), "lead to a queue from the menu above")
+		l.add(RuleDepth, 3, Defect, "menus."+deep.id, "depth", "menu", deep.id, "level", len(deep.path), "most", lim.MaxDepth, "path", strings.Join(deep.path, " → "))
 	}
 }
 
@@ -183,10 +184,10 @@ func (l *linter) menus() {
 func (l *linter) choice(m *Menu, c Choice, where string) {
 	ok := c.Person || c.Repeat || c.Access || l.d.Menus[c.Menu] != nil || l.d.Infos[c.Info] != nil || l.d.Queues[c.Queue] != nil
 	if !ok {
-		l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("key %c of menu %q leads nowhere", c.Key, m.ID), "lead it to a menu, an info, a queue or a person")
+		l.add(RuleDeadEnd, 3, Defect, where, "key.nowhere", "key", c.Key, "menu", m.ID)
 	}
 	if ok && c.Repeat && len(m.Choices) == 1 {
-		l.add(RuleDeadEnd, 3, Defect, where, fmt.Sprintf("menu %q only repeats itself", m.ID), "give it keys that lead on")
+		l.add(RuleDeadEnd, 3, Defect, where, "menu.repeats", "menu", m.ID)
 	}
 }
 
@@ -228,7 +229,7 @@ func (l *linter) tooDeep(most int) (deep []deepMenu) {
 func (l *linter) infos() {
 	for _, id := range keysOf(l.d.Infos) {
 		if l.d.Queues[l.d.Infos[id].Queue] == nil {
-			l.add(RulePerson, 4, Defect, "infos."+id, fmt.Sprintf("information %q does not end with the offer of a person", id), `write its "queue"`)
+			l.add(RulePerson, 4, Defect, "infos."+id, "info.person", "info", id)
 		}
 	}
 }
@@ -238,25 +239,22 @@ func (l *linter) journeys() {
 	for _, j := range []struct {
 		rule    Rule
 		journey Journey
-		when    string
 		offered bool // a callback is offered on the spot: no place in a line that is closed, nothing when the service fails
 	}{
-		{RuleClosed, l.d.Closed, "when the line is closed", cb.On && cb.Slots},
-		{RuleSaturated, l.d.Saturated, "when the queue is full", cb.On},
-		{RuleFailed, l.d.Failed, "when the service fails", false},
+		{RuleClosed, l.d.Closed, cb.On && cb.Slots},
+		{RuleSaturated, l.d.Saturated, cb.On},
+		{RuleFailed, l.d.Failed, false},
 	} {
+		key, when := string(j.rule), say("when."+string(j.rule))
 		if len(j.journey.Prompts()) == 0 {
-			l.add(j.rule, 2, Defect, string(j.rule), "callers are told nothing "+j.when, fmt.Sprintf(`write "%s" with prompt, hours, other_means and callback`, j.rule))
+			l.add(j.rule, 2, Defect, key, "silent", "when", when, "key", key)
 			continue
 		}
-		for _, part := range []struct{ key, prompt, what, fix string }{
-			{"prompt", j.journey.Prompt, "why there is no answer", "what happens"},
-			{"hours", j.journey.Hours, "when to call again", "the hours, or the best hours"},
-			{"other_means", j.journey.OtherMeans, "other means", "the website, the post, a France Services office …"},
-			{"callback", j.journey.Callback, "a way to be called back", "how to be called back"},
+		for _, part := range []struct{ key, prompt string }{
+			{"prompt", j.journey.Prompt}, {"hours", j.journey.Hours}, {"other_means", j.journey.OtherMeans}, {"callback", j.journey.Callback},
 		} {
 			if part.prompt == "" && !(part.key == "callback" && j.offered) {
-				l.add(j.rule, 2, Defect, string(j.rule), fmt.Sprintf("callers are not told %s %s", part.what, j.when), fmt.Sprintf("write %q with a prompt that tells %s", part.key, part.fix))
+				l.add(j.rule, 2, Defect, key, "journey."+part.key, "when", when)
 			}
 		}
 	}
@@ -274,9 +272,9 @@ func (l *linter) queues() {
 	for _, id := range keysOf(l.d.Queues) {
 		switch q := l.d.Queues[id]; {
 		case q.Announce <= 0:
-			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", fmt.Sprintf("queue %q does not tell its callers how long they wait", id), `write "announce: 30s"`)
+			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", "announce", "queue", id)
 		case q.Announce > maxAnnounce:
-			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", fmt.Sprintf("queue %q tells the wait every %s only", id, compact(q.Announce)), `write "announce: 30s", at most 2m`)
+			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", "announce.rare", "queue", id, "every", compact(q.Announce))
 		}
 	}
 }

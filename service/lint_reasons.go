@@ -1,7 +1,6 @@
 package service
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -12,14 +11,14 @@ var others = []string{"autre", "autres", "divers", "other", "others"}
 // with an eye on the share of "autre".
 func (l *linter) reasons() {
 	if len(l.d.Reasons) == 0 {
-		l.add(RuleReasons, 14, Defect, "reasons", "there is no base of reasons: no call can be given its own", `write "reasons", with a few that are clear, shared by all sites`)
+		l.add(RuleReasons, 14, Defect, "reasons", "reasons")
 	}
 	if l.d.Indicators.OtherReason != "" {
 		return
 	}
 	for _, id := range keysOf(l.d.Reasons) {
 		if slices.Contains(others, id) {
-			l.add(RuleReasons, 14, Doubt, "reasons."+id, fmt.Sprintf("reason %q counts as one like the others, so that its share is not watched", id), fmt.Sprintf(`write "other: {reason: %s}" in "indicators"`, id))
+			l.add(RuleReasons, 14, Doubt, "reasons."+id, "reasons.other", "reason", id)
 		}
 	}
 }

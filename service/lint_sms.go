@@ -24,25 +24,24 @@ func (l *linter) textMessages() {
 		return
 	}
 	for _, lang := range l.d.Languages {
-		l.alphabet(l.d.Name[lang].Say, fmt.Sprintf("name.%s", lang), "the service's name")
+		l.alphabet(l.d.Name[lang].Say, fmt.Sprintf("name.%s", lang), say("the.name"))
 		if l.d.Callback.On {
-			l.segments(lang, l.longest(lang, []string{"sms.", "smsreply."}), "name."+string(lang), "a shorter name of the service")
+			l.segments(lang, l.longest(lang, []string{"sms.", "smsreply."}), "name."+string(lang), say("lint.segments.name"))
 		}
 		for _, id := range keysOf(l.d.Links) {
 			link, where := l.d.Links[id], fmt.Sprintf("links.%s.label.%s", id, lang)
-			l.alphabet(link.Label[lang].Say, where, fmt.Sprintf("the label of link %q", id))
+			l.alphabet(link.Label[lang].Say, where, labelOf(say("the.link", "name", id)))
 			worst := l.longest(lang, []string{"smslink.link"}, "{label}", plain(link.Label[lang].Say), "{url}", link.URL)
-			l.segments(lang, worst, where, "a shorter label or address")
+			l.segments(lang, worst, where, say("lint.segments.link"))
 		}
 	}
 }
 
 // alphabet finds letters that text messages have not: one alone makes the message one of
 // 70 characters a segment.
-func (l *linter) alphabet(say, where, what string) {
-	if odd := text.NotGSM7(say); len(odd) > 0 {
-		l.add(RuleSMS, 9, Doubt, where, fmt.Sprintf("%s, %q, has %s, which the alphabet of text messages (GSM 03.38) has not: a message with it takes more segments, or is sent without", what, say, quoted(odd)),
-			"write it without if it stays readable")
+func (l *linter) alphabet(said, where string, what words) {
+	if odd := text.NotGSM7(said); len(odd) > 0 {
+		l.add(RuleSMS, 9, Doubt, where, "alphabet", "what", what, "text", said, "letters", quoted(odd))
 	}
 }
 
@@ -104,10 +103,9 @@ var messageIDs = sync.OnceValue(func() []string {
 	return ids
 })
 
-func (l *linter) segments(lang call.Lang, m message, where, fix string) {
+func (l *linter) segments(lang call.Lang, m message, where string, fix words) {
 	if m.segments > 1 {
-		l.add(RuleSMS, 9, Doubt, where, fmt.Sprintf("message %q in %q has %d characters and is sent in %d segments, each of which is paid", m.id, lang, utf8.RuneCountInString(m.text), m.segments),
-			"write "+fix)
+		l.add(RuleSMS, 9, Doubt, where, "segments", "message", m.id, "lang", lang, "n", utf8.RuneCountInString(m.text), "segments", m.segments, "shorter", fix)
 	}
 }
 
@@ -143,42 +141,42 @@ func (l *linter) links() {
 		link, where := l.d.Links[id], "links."+id
 		offered := slices.ContainsFunc(keysOf(l.d.Infos), func(info string) bool { return l.d.Infos[info].Link == id })
 		if link.Spoken == "" && offered {
-			l.add(RuleLinks, 9, Doubt, where, fmt.Sprintf("callers from a landline hear the address of link %q as a machine reads it", id), `write "spoken" and a prompt that says it slowly`)
+			l.add(RuleLinks, 9, Doubt, where, "link.spoken", "link", id)
 		}
 		if n := utf8.RuneCountInString(link.URL); n > adviseURL {
-			l.add(RuleLinks, 9, Doubt, where+".url", fmt.Sprintf("the address of link %q has %d characters, better at most %d: it is written in a message and said aloud", id, n, adviseURL), "have the site give a shorter one")
+			l.add(RuleLinks, 9, Doubt, where+".url", "link.long", "link", id, "n", n, "most", adviseURL)
 		}
 		for i, prompt := range link.Prompts {
-			if use := needed[prompt]; use != "" {
-				l.add(RuleLinks, 7, Defect, fmt.Sprintf("%s.prompts[%d]", where, i), fmt.Sprintf("prompt %q is %s and would not be said while the site of link %q is down", prompt, use, id), "take it out of the list, and put what sends online in a prompt of its own")
+			if use, is := needed[prompt]; is {
+				l.add(RuleLinks, 7, Defect, fmt.Sprintf("%s.prompts[%d]", where, i), "link.needed", "prompt", prompt, "use", use, "link", id)
 			}
 		}
 	}
 	for _, id := range keysOf(l.d.Infos) {
 		if link := l.d.Infos[id].Link; link != "" && l.d.Links[link] == nil {
-			l.add(RuleLinks, 9, Defect, "infos."+id+".link", fmt.Sprintf("information %q offers link %q, which does not exist", id, link), "name a link that is defined")
+			l.add(RuleLinks, 9, Defect, "infos."+id+".link", "link.unknown", "info", id, "link", link)
 		}
 	}
 }
 
 // neededPrompts are those that a caller must hear whatever site is down, and what they are.
-func (l *linter) neededPrompts() map[string]string {
+func (l *linter) neededPrompts() map[string]words {
 	d := l.d
-	needed := map[string]string{}
+	needed := map[string]words{}
 	for _, id := range keysOf(d.Infos) {
-		needed[d.Infos[id].Prompt] = fmt.Sprintf("what information %q says", id)
+		needed[d.Infos[id].Prompt] = say("use.info", "name", id)
 	}
 	for _, id := range keysOf(d.Queues) {
-		needed[d.Queues[id].Whisper] = fmt.Sprintf("what agents of queue %q hear", id)
+		needed[d.Queues[id].Whisper] = say("use.whisper", "name", id)
 	}
 	for _, id := range keysOf(d.Menus) {
-		needed[d.Menus[id].Prompt] = fmt.Sprintf("what menu %q says", id)
+		needed[d.Menus[id].Prompt] = say("use.menu", "name", id)
 	}
 	for _, c := range d.Closures {
-		needed[c.Prompt] = "said when the line is closed"
+		needed[c.Prompt] = say("use.closure")
 	}
-	needed[d.Closed.Prompt], needed[d.Saturated.Prompt], needed[d.Failed.Prompt] = `the first of "closed"`, `the first of "saturated"`, `the first of "failed"`
-	needed[d.Entry.Welcome], needed[d.Entry.LanguagePrompt], needed[d.Access.Prompt] = "the welcome", "the choice of language", "what deaf callers are told"
+	needed[d.Closed.Prompt], needed[d.Saturated.Prompt], needed[d.Failed.Prompt] = say("use.journey", "key", "closed"), say("use.journey", "key", "saturated"), say("use.journey", "key", "failed")
+	needed[d.Entry.Welcome], needed[d.Entry.LanguagePrompt], needed[d.Access.Prompt] = say("use.welcome"), say("use.language"), say("use.access")
 	delete(needed, "")
 	return needed
 }
@@ -191,11 +189,11 @@ func (l *linter) callbacks() {
 	}
 	both := common(l.d.Hours, cb.Hours)
 	if sameHours(both, none) {
-		l.add(RuleCallback, 15, Defect, "callback.hours", "the hours at which citizens may be called are none of those at which the line is open: nobody can be called back", "write hours that meet those of the line")
+		l.add(RuleCallback, 15, Defect, "callback.hours", "callback.hours")
 		return
 	}
 	if len(cb.OffPeak.Publics) > 0 && cb.Slots && sameHours(common(both, cb.OffPeak.Hours), none) {
-		l.add(RuleCallback, 10, Defect, "callback.off_peak.hours", "the quiet hours are none of those at which the line is open and citizens may be called", "write hours that meet those of the line")
+		l.add(RuleCallback, 10, Defect, "callback.off_peak.hours", "callback.quiet")
 	}
 }
 

@@ -26,7 +26,7 @@ func (p path) and(name string, lasts time.Duration) path {
 // shorten nothing here: a caller who does not know the menu hears it to its end.
 func (l *linter) speech() {
 	limit := l.limits().SpeechToPerson
-	worst := map[string]string{}
+	worst := map[string][]any{}
 	longest := map[string]time.Duration{}
 	for _, n := range l.d.Numbers {
 		for _, lang := range l.heardIn(n) {
@@ -35,13 +35,14 @@ func (l *linter) speech() {
 					continue
 				}
 				longest[p.where] = p.lasts
-				worst[p.where] = fmt.Sprintf("%.0f s of speech in %q before a person can be asked for, at most %.0f (%s, number %s)",
-					p.lasts.Seconds(), lang, limit.Seconds(), strings.Join(p.said, " + "), n.Number.Spoken())
+				worst[p.where] = []any{
+					"seconds", seconds(p.lasts), "lang", lang, "most", seconds(limit), "said", strings.Join(p.said, " + "), "number", n.Number.Spoken(),
+				}
 			}
 		}
 	}
 	for _, where := range keysOf(worst) {
-		l.add(RuleSpeech, 3, Defect, where, worst[where], "shorten the prompts, or offer a person earlier")
+		l.add(RuleSpeech, 3, Defect, where, "speech", worst[where]...)
 	}
 }
 
@@ -136,7 +137,7 @@ func (l *linter) texts() {
 		for _, lang := range l.d.Languages {
 			phrase := l.d.Prompts[id][lang]
 			if phrase.Say == "" && phrase.Recording == "" {
-				l.add(RuleLanguages, 13, Defect, "prompts."+id, fmt.Sprintf("prompt %q is not given in %q", id, lang), "write or record it in this language")
+				l.add(RuleLanguages, 13, Defect, "prompts."+id, "language", "prompt", id, "lang", lang)
 			}
 			l.numbersIn(phrase.Say, fmt.Sprintf("prompts.%s.%s", id, lang))
 		}
@@ -146,7 +147,7 @@ func (l *linter) texts() {
 func (l *linter) numbersIn(text, where string) {
 	for _, written := range surcharged08.FindAllString(text, -1) {
 		if n, err := call.ParseNumber(written); err == nil && n.Kind().Surcharged() {
-			l.add(RuleCost, 1, Defect, where, fmt.Sprintf("the text names %s, a surcharged number (%s)", n.Spoken(), n.Kind()), "name a number at the price of a call or a free one")
+			l.add(RuleCost, 1, Defect, where, "cost.named", "number", n.Spoken(), "kind", say("cost."+string(n.Kind())))
 		}
 	}
 	for _, found := range shortAfterCall.FindAllStringSubmatch(text, -1) {
@@ -156,9 +157,9 @@ func (l *linter) numbersIn(text, where string) {
 		}
 		switch kind := n.Kind(); {
 		case kind.Surcharged():
-			l.add(RuleCost, 1, Defect, where, fmt.Sprintf("the text names %s, a surcharged number (%s)", n.Spoken(), kind), "name a number at the price of a call or a free one")
+			l.add(RuleCost, 1, Defect, where, "cost.named", "number", n.Spoken(), "kind", say("cost."+string(kind)))
 		case kind == call.KindShortMayCost && !saysTheCost.MatchString(text) && l.declaredCost(n) == "":
-			l.add(RuleCost, 1, Doubt, where, fmt.Sprintf("the text names %s, which may be surcharged, and does not say its cost", n.Spoken()), "say what the call costs (“appel gratuit”, “prix d'un appel”), or name another number")
+			l.add(RuleCost, 1, Doubt, where, "cost.unsaid", "number", n.Spoken())
 		}
 	}
 }

@@ -264,10 +264,10 @@ var plant = map[Rule][]func(*Definition, map[string]time.Duration){
 		func(d *Definition, _ map[string]time.Duration) { d.Numbers[0].Number = "3699" },
 		func(d *Definition, _ map[string]time.Duration) { d.Numbers[0].Number = "118999" },
 		func(d *Definition, _ map[string]time.Duration) { d.Access.Number = "+33825990039" },
-		say("Appelez le 0 892 99 00 39, tous les jours."),
-		say("Composez le +33 8 20 99 00 39."),
-		say("Appelez le 36 99 pour le savoir."),
-		say("Call 118 999."),
+		says("Appelez le 0 892 99 00 39, tous les jours."),
+		says("Composez le +33 8 20 99 00 39."),
+		says("Appelez le 36 99 pour le savoir."),
+		says("Call 118 999."),
 	},
 	RuleNumbers: {func(d *Definition, _ map[string]time.Duration) {
 		for i := range 4 {
@@ -288,7 +288,7 @@ var plant = map[Rule][]func(*Definition, map[string]time.Duration){
 	},
 }
 
-func say(text string) func(*Definition, map[string]time.Duration) {
+func says(text string) func(*Definition, map[string]time.Duration) {
 	return func(d *Definition, _ map[string]time.Duration) { d.Prompts["means"]["fr"] = Phrase{Say: text} }
 }
 
@@ -309,7 +309,7 @@ func TestEachRuleFiresWhenItsDefectIsThereAndOnlyThen(t *testing.T) {
 			if !slices.Contains(got, f.Rule) {
 				got = append(got, f.Rule)
 			}
-			if f.What == "" || f.Fix == "" || f.Where == "" || f.Row < 1 || f.Row > 30 {
+			if f.What.EN == "" || f.Fix.EN == "" || f.Where == "" || f.Row < 1 || f.Row > 30 {
 				t.Errorf("a finding that does not tell all: %+v", f)
 			}
 		}
@@ -368,7 +368,7 @@ func TestSpeechIsCountedUpToTheFirstOfferOfAPerson(t *testing.T) {
 	}
 	d.Limits.SpeechToPerson--
 	found := Lint(d, dur)
-	if len(found) != 1 || found[0].Rule != RuleSpeech || found[0].Where != "menus.principal.prompt" || !strings.Contains(found[0].What, "01 99 00 39 40") {
+	if len(found) != 1 || found[0].Rule != RuleSpeech || found[0].Where != "menus.principal.prompt" || !strings.Contains(found[0].What.EN, "01 99 00 39 40") {
 		t.Errorf("just over the limit: %+v", found)
 	}
 	// Without a key for a person, the paths go on into the menu below and the information.
@@ -398,7 +398,7 @@ func TestAMessageOfAQueueIsCountedForTheNumberThatLeadsThere(t *testing.T) {
 		return 0
 	}
 	found := Lint(d, dur)
-	if len(found) != 1 || found[0].Where != "entry.welcome" || !strings.Contains(found[0].What, "01 99 00 39 41") {
+	if len(found) != 1 || found[0].Where != "entry.welcome" || !strings.Contains(found[0].What.EN, "01 99 00 39 41") {
 		t.Errorf("%+v", found)
 	}
 }
@@ -483,7 +483,7 @@ func TestWhatMakesAMessageLongIsNamed(t *testing.T) {
 		if f.Rule != RuleSMS || f.Severity != Doubt || f.Row != 9 {
 			t.Errorf("%+v", f)
 		}
-		got = append(got, f.Where+": "+f.What)
+		got = append(got, f.Where+": "+f.What.EN)
 	}
 	for i, want := range []string{
 		`name.fr: message "sms.c`,
@@ -533,8 +533,16 @@ func TestReportsAreForPeopleOrForPrograms(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	out, err := Report(found, "json")
-	var back []Finding
-	if err != nil || json.Unmarshal([]byte(out), &back) != nil || !slices.Equal(back, found) {
+	var back []struct {
+		Rule                   Rule
+		Row                    int
+		Severity               Severity
+		Where, File, What, Fix string
+		Line                   int
+	}
+	f := found[0]
+	if err != nil || json.Unmarshal([]byte(out), &back) != nil || len(back) != 1 || back[0].What != f.What.EN || back[0].Fix != f.Fix.EN ||
+		back[0].Rule != f.Rule || back[0].Row != f.Row || back[0].Severity != f.Severity || back[0].Where != f.Where || back[0].File != f.File || back[0].Line != f.Line {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if out, _ := Report(nil, "json"); strings.TrimSpace(out) != "[]" {

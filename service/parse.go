@@ -51,7 +51,7 @@ func ParseFile(path string) (*Definition, error) {
 func Parse(filename string, data []byte) (*Definition, error) {
 	root, problems := readTree(filename, data)
 	if root == nil && len(problems) == 0 {
-		problems = Problems{{File: filename, What: "the file is empty", Fix: "start from demo/prefecture.yaml"}}
+		problems = Problems{{File: filename, What: say("empty").written(), Fix: say("empty.fix").written()}}
 	}
 	if root == nil {
 		return nil, problems.sorted()
@@ -69,21 +69,21 @@ func Parse(filename string, data []byte) (*Definition, error) {
 }
 
 func (r *reader) definition(root *node) {
-	o, d := r.object(root, "", "the definition"), r.def
-	if id, ok := r.scalar(o.need("service", "service: and a short name, such as prefecture-val-d-arzon"), "the service's name"); ok && r.name(id, o.place("service"), "a service") {
+	o, d := r.object(root, "", say("the.definition")), r.def
+	if id, ok := r.scalar(o.need("service", "service"), say("the.id")); ok && r.name(id, o.place("service"), say("a.service")) {
 		d.ID = id
 	}
 	r.timeZone(o)
 	r.languages(o)
-	if n := o.need("name", "name: and how the service is called"); n != nil {
-		d.Name = r.label(n, "name", "the service's name")
+	if n := o.need("name", "name"); n != nil {
+		d.Name = r.label(n, "name", say("the.name"))
 	}
 	r.numbers(o)
 	d.Present = o.number("present")
 	if d.Present == call.Withheld && len(d.Numbers) > 0 {
 		d.Present = d.Numbers[0].Number
 	}
-	if n := o.need("hours", "hours: and the week, such as mon-fri: 08:30-12:30, 13:30-17:00"); n != nil {
+	if n := o.need("hours", "hours"); n != nil {
 		d.Hours = r.hours(n, "hours")
 	}
 	d.Holidays = r.holidays(o)
@@ -121,7 +121,7 @@ func (r *reader) timeZone(o *object) {
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		r.problem(o.get("time_zone").at, fmt.Sprintf("time zone %q is not known", name),
+		r.problem(o.get("time_zone").at, say("zone", "value", name),
 			suggest(name, []string{
 				"Europe/Paris", "America/Guadeloupe", "America/Martinique", "America/Cayenne", "Indian/Reunion", "Indian/Mayotte",
 				"America/Miquelon", "Pacific/Noumea", "Pacific/Tahiti", "Pacific/Wallis", "America/Marigot", "America/St_Barthelemy",
@@ -133,13 +133,13 @@ func (r *reader) timeZone(o *object) {
 
 func (r *reader) languages(o *object) {
 	for _, n := range o.list("languages") {
-		s, ok := r.scalar(n, "a language")
+		s, ok := r.scalar(n, say("the.language"))
 		switch {
 		case !ok:
 		case !langForm.MatchString(s):
-			r.problem(n.at, fmt.Sprintf("%q is not a language code", s), "write two letters, such as fr or en")
+			r.problem(n.at, say("language.code", "value", s), say("language.code.fix"))
 		case slices.Contains(r.def.Languages, call.Lang(s)):
-			r.problem(n.at, fmt.Sprintf("language %q is written twice", s), "keep one of them")
+			r.problem(n.at, say("language.twice", "value", s), say("keep"))
 		default:
 			r.def.Languages = append(r.def.Languages, call.Lang(s))
 		}
@@ -150,7 +150,7 @@ func (r *reader) languages(o *object) {
 }
 
 // language checks a language used somewhere against those of the service.
-func (r *reader) language(s string, at Position, where string) (call.Lang, bool) {
+func (r *reader) language(s string, at Position, where words) (call.Lang, bool) {
 	l := call.Lang(s)
 	if slices.Contains(r.def.Languages, l) {
 		return l, true
@@ -159,12 +159,12 @@ func (r *reader) language(s string, at Position, where string) (call.Lang, bool)
 	for _, l := range r.def.Languages {
 		known = append(known, string(l))
 	}
-	r.problem(at, fmt.Sprintf("language %q of %s is not a language of the service", s, where), suggest(s, known)+`, or add it to "languages"`)
+	r.problem(at, say("language.unknown", "value", s, "of", where), say("language.unknown.fix", "suggest", suggest(s, known)))
 	return "", false
 }
 
 func (r *reader) numbers(o *object) {
-	n := o.need("numbers", "numbers: and the numbers that callers dial")
+	n := o.need("numbers", "numbers")
 	if n == nil {
 		return
 	}
@@ -175,8 +175,8 @@ func (r *reader) numbers(o *object) {
 		if item.kind == scalar { // a number and nothing more
 			item = &node{kind: mapping, at: item.at, pairs: []pair{{key: "number", at: item.at, value: item}}}
 		}
-		no := r.object(item, path, fmt.Sprintf("number %d", i+1))
-		no.need("number", "number: and the number, such as 01 99 00 39 39")
+		no := r.object(item, path, say("the.number", "n", i+1))
+		no.need("number", "number")
 		num := Number{Number: no.number("number")}
 		num.Public = no.choice("public", publics...)
 		if num.Public == "" {
@@ -190,14 +190,14 @@ func (r *reader) numbers(o *object) {
 		num.Cost = no.choice("cost", "free", "standard", "premium")
 		no.close()
 		if before, twice := first[num.Number]; twice && num.Number != call.Withheld {
-			r.problem(no.place("number"), fmt.Sprintf("number %s is written twice, first as number %d", num.Number.Spoken(), before), "keep one of them")
+			r.problem(no.place("number"), say("number.twice", "number", num.Number.Spoken(), "n", before), say("keep"))
 			continue
 		}
 		first[num.Number] = i + 1
 		r.def.Numbers = append(r.def.Numbers, num)
 	}
 	if n.kind == sequence && len(n.items) == 0 {
-		r.problem(n.at, "the service has no number", "write the numbers that callers dial")
+		r.problem(n.at, say("number.none"), say("number.none.fix"))
 	}
 }
 
@@ -205,13 +205,12 @@ func (r *reader) journey(o *object, key string, needed bool) Journey {
 	n := o.get(key)
 	if n == nil {
 		if needed {
-			r.problem(o.place(key), fmt.Sprintf("key %q is missing in the definition", key),
-				fmt.Sprintf("write %s: with prompt, hours, other_means and callback, each the name of a prompt", key))
+			r.problem(o.place(key), say("missing", "key", key, "of", o.label), say("journey.fix", "key", key))
 		}
 		return Journey{}
 	}
-	jo := r.object(n, key, fmt.Sprintf("%q", key))
-	jo.need("prompt", "prompt: and the name of a prompt")
+	jo := r.object(n, key, theKey(key))
+	jo.need("prompt", "prompt")
 	j := Journey{
 		Prompt: jo.ref("prompt", "prompt"), Hours: jo.ref("hours", "prompt"),
 		OtherMeans: jo.ref("other_means", "prompt"), Callback: jo.ref("callback", "prompt"),
@@ -224,7 +223,7 @@ func (r *reader) journey(o *object, key string, needed bool) Journey {
 }
 
 func (r *reader) limits(o *object) {
-	lo := r.object(o.get("limits"), "limits", `"limits"`)
+	lo := r.object(o.get("limits"), "limits", theKey("limits"))
 	r.def.Limits = Limits{
 		MaxChoices:     lo.integer("choices", DefaultMaxChoices, 1, 12),
 		MaxDepth:       lo.integer("depth", DefaultMaxDepth, 1, 9),

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"fmt"
 	"net"
 	"net/url"
 	"regexp"
@@ -41,7 +40,7 @@ func (r *reader) callback(o *object) {
 		r.def.Callback = c
 		return
 	}
-	co := r.object(n, "callback", `"callback"`)
+	co := r.object(n, "callback", theKey("callback"))
 	c.OfferAbove = co.duration("offer_above", c.OfferAbove, time.Second, time.Hour)
 	if kinds := co.words("kinds", "place", "slot"); kinds != nil {
 		c.Place, c.Slots = slices.Contains(kinds, "place"), slices.Contains(kinds, "slot")
@@ -51,7 +50,7 @@ func (r *reader) callback(o *object) {
 		c.Numbers = numbers
 	}
 	if h := co.get("hours"); h != nil {
-		c.Hours = r.someHours(h, "callback.hours", "nobody would ever be called back")
+		c.Hours = r.someHours(h, "callback.hours", say("callback.never"))
 	}
 	c.Share = co.integer("share", c.Share, 1, 100)
 	c.PerSlot = co.integer("per_slot", 0, 1, 1000)
@@ -76,19 +75,19 @@ func (r *reader) callback(o *object) {
 func (o *object) words(key string, known ...string) (words []string) {
 	n := o.get(key)
 	for _, item := range o.list(key) {
-		s, ok := o.r.scalar(item, fmt.Sprintf("%q of %s", key, o.label))
+		s, ok := o.r.scalar(item, o.key(key))
 		switch {
 		case !ok:
 		case !slices.Contains(known, s):
-			o.r.problem(item.at, fmt.Sprintf("%q is not a value of %q in %s", s, key, o.label), suggest(s, known))
+			o.r.problem(item.at, say("choice", "value", s, "key", key, "of", o.label), suggest(s, known))
 		case slices.Contains(words, s):
-			o.r.problem(item.at, fmt.Sprintf("%q is written twice in %q of %s", s, key, o.label), "keep one of them")
+			o.r.problem(item.at, say("item.twice", "value", s, "key", key, "of", o.label), say("keep"))
 		default:
 			words = append(words, s)
 		}
 	}
 	if n != nil && n.kind == sequence && len(n.items) == 0 {
-		o.r.problem(n.at, fmt.Sprintf("%q of %s is an empty list", key, o.label), "write at least one of "+strings.Join(known, ", ")+", or take the key out")
+		o.r.problem(n.at, say("list.empty", "key", key, "of", o.label), say("list.empty.fix", "list", strings.Join(known, ", ")))
 	}
 	return words
 }
@@ -100,7 +99,7 @@ func (r *reader) prefixes(o *object) (prefixes []string) {
 	groups := map[string][]string{"metropole": mainland, "outre-mer": overseas}
 	n := o.get("numbers")
 	for _, item := range o.list("numbers") {
-		s, ok := r.scalar(item, `"numbers" of `+o.label)
+		s, ok := r.scalar(item, o.key("numbers"))
 		group := groups[s]
 		switch {
 		case !ok:
@@ -109,20 +108,20 @@ func (r *reader) prefixes(o *object) (prefixes []string) {
 		case prefixForm.MatchString(s):
 			prefixes = append(prefixes, s)
 		case strings.Trim(s, "0123456789") == "":
-			r.problem(item.at, fmt.Sprintf("%q is not what a number begins with", s), `write + and the country, in quotes, such as "+32"`)
+			r.problem(item.at, say("prefix", "value", s), say("prefix.fix"))
 		default:
-			r.problem(item.at, fmt.Sprintf("%q is neither a group of numbers nor what a number begins with", s), suggest(s, keysOf(groups))+`, or + and the country, in quotes, such as "+32"`)
+			r.problem(item.at, say("prefix.group", "value", s), say("prefix.group.fix", "suggest", suggest(s, keysOf(groups))))
 		}
 	}
 	if n != nil && n.kind == sequence && len(n.items) == 0 {
-		r.problem(n.at, `"numbers" of "callback" is an empty list: nobody could be called back`, `write metropole, outre-mer or prefixes such as "+32", or take the key out`)
+		r.problem(n.at, say("prefix.none"), say("prefix.none.fix"))
 	}
 	slices.Sort(prefixes)
 	return slices.Compact(prefixes)
 }
 
 // someHours reads a week that is open at some time.
-func (r *reader) someHours(n *node, path, or string) Hours {
+func (r *reader) someHours(n *node, path string, or words) Hours {
 	before := len(r.problems)
 	h := r.hours(n, path)
 	for _, ranges := range h.Week {
@@ -131,7 +130,7 @@ func (r *reader) someHours(n *node, path, or string) Hours {
 		}
 	}
 	if len(r.problems) == before {
-		r.problem(n.at, fmt.Sprintf("%q has no hours: %s", path, or), "write some, such as mon-sat: 08:00-20:00")
+		r.problem(n.at, say("hours.empty", "path", path, "or", or), say("hours.empty.fix"))
 	}
 	return h
 }
@@ -140,7 +139,7 @@ func (r *reader) someHours(n *node, path, or string) Hours {
 func (r *reader) retries(o *object) (delays []time.Duration) {
 	n := o.get("retry")
 	for _, item := range o.list("retry") {
-		s, ok := r.scalar(item, `"retry" of `+o.label)
+		s, ok := r.scalar(item, o.key("retry"))
 		if !ok {
 			continue
 		}
@@ -151,15 +150,15 @@ func (r *reader) retries(o *object) (delays []time.Duration) {
 		v, err := time.ParseDuration(s)
 		switch {
 		case err != nil:
-			r.problem(item.at, fmt.Sprintf(`%q in "retry" of %s is not a delay`, s, o.label), `write a number with its unit, such as "10m" or "1h", or next-day`)
+			r.problem(item.at, say("retry", "value", s, "of", o.label), say("retry.fix"))
 		case v < time.Minute || v > 12*time.Hour:
-			r.problem(item.at, fmt.Sprintf(`a delay in "retry" of %s is %s`, o.label, s), "write a duration from 1m to 12h, or next-day")
+			r.problem(item.at, say("retry.bounds", "of", o.label, "value", s), say("retry.bounds.fix"))
 		default:
 			delays = append(delays, v)
 		}
 	}
 	if n != nil && n.kind == sequence && len(n.items) == 0 {
-		r.problem(n.at, `"retry" of "callback" is an empty list`, `write at least one delay, such as 10m or next-day, or "attempts: 1" for a single try`)
+		r.problem(n.at, say("list.empty", "key", "retry", "of", o.label), say("retry.none.fix"))
 	}
 	return delays
 }
@@ -169,11 +168,11 @@ func (r *reader) offPeak(o *object) (quiet OffPeak) {
 	if n == nil {
 		return quiet
 	}
-	oo := r.object(n, "callback.off_peak", `"off_peak"`)
-	oo.need("publics", "publics: and who is called back at quiet hours, such as [vulnerable]")
+	oo := r.object(n, "callback.off_peak", theKey("off_peak"))
+	oo.need("publics", "off_peak.publics")
 	quiet.Publics = oo.words("publics", publics...)
-	if h := oo.need("hours", "hours: and the quiet hours, such as mon-fri: 13:30-15:00"); h != nil {
-		quiet.Hours = r.someHours(h, "callback.off_peak.hours", "these publics would never be called back")
+	if h := oo.need("hours", "off_peak.hours"); h != nil {
+		quiet.Hours = r.someHours(h, "callback.off_peak.hours", say("off_peak.never"))
 	}
 	oo.close()
 	return quiet
@@ -187,9 +186,9 @@ const (
 
 func (r *reader) links(o *object) {
 	r.def.Links = map[string]*Link{}
-	r.section(o, "links", "a link", func(name string, at Position, n *node) {
-		lo := r.object(n, "links."+name, fmt.Sprintf("link %q", name))
-		lo.need("url", "url: and the address, such as https://www.example.fr/demarches")
+	r.section(o, "links", say("a.link"), func(name string, at Position, n *node) {
+		lo := r.object(n, "links."+name, say("the.link", "name", name))
+		lo.need("url", "link.url")
 		link := &Link{
 			ID: name, URL: r.address(lo, "url"), Spoken: lo.ref("spoken", "prompt"), Check: r.address(lo, "check"),
 			Every: lo.duration("every", time.Minute, 0, 24*time.Hour),
@@ -198,13 +197,13 @@ func (r *reader) links(o *object) {
 			link.Check = link.URL
 		}
 		if link.Every > 0 && link.Every < 10*time.Second {
-			r.problem(lo.get("every").at, fmt.Sprintf(`"every" of %s is %s, which burdens the site`, lo.label, compact(link.Every)), `write 10s or more, or 0 to check it never`)
+			r.problem(lo.get("every").at, say("link.every", "of", lo.label, "every", compact(link.Every)), say("link.every.fix"))
 		}
-		if l := lo.need("label", "label: and what the link is, such as our website"); l != nil {
-			link.Label = r.label(l, lo.path+".label", "the label of "+lo.label)
+		if l := lo.need("label", "link.label"); l != nil {
+			link.Label = r.label(l, lo.path+".label", labelOf(lo.label))
 		}
 		for _, item := range lo.list("prompts") {
-			if s, ok := r.scalar(item, `a prompt in "prompts" of `+lo.label); ok {
+			if s, ok := r.scalar(item, lo.item("prompts")); ok {
 				r.refs = append(r.refs, reference{kind: "prompt", name: s, where: lo.label, at: item.at})
 				link.Prompts = append(link.Prompts, s)
 			}
@@ -221,24 +220,24 @@ func (r *reader) address(o *object, key string) string {
 		return ""
 	}
 	u, err := url.Parse(s)
-	what, fix := "", ""
+	var what, fix words
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
-		what, fix = "not an address", "write it in full, such as https://www.example.fr/demarches"
+		what, fix = say("address.none"), say("address.none.fix")
 	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }):
-		what, fix = "an address with characters that not every telephone opens", "write accents as %C3%A9 in the path, and as xn--… in the name of the site"
+		what, fix = say("address.characters"), say("address.characters.fix")
 	case u.User != nil:
-		what, fix = "an address with a password in it", "take it out: the address is sent to everybody"
+		what, fix = say("address.password"), say("address.password.fix")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		what, fix = "an address that is not protected", "write https://"
+		what, fix = say("address.plain"), say("address.https")
 	case u.Scheme != "https" && u.Scheme != "http":
-		what, fix = "not an address of a site", "write https://"
+		what, fix = say("address.scheme"), say("address.https")
 	case len(s) > maxURL:
-		what, fix = fmt.Sprintf("an address of %d characters", len(s)), fmt.Sprintf("write a shorter one, at most %d characters and better %d", maxURL, adviseURL)
+		what, fix = say("address.long", "n", len(s)), say("address.long.fix", "most", maxURL, "better", adviseURL)
 	default:
 		return s
 	}
-	r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q, %s", key, o.label, s, what), fix)
+	r.problem(o.get(key).at, say("address", "key", key, "of", o.label, "value", s, "what", what), fix)
 	return ""
 }
 

@@ -14,17 +14,17 @@ var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 // hours reads a week: days or spans of days, each with its ranges.
 func (r *reader) hours(n *node, path string) Hours {
 	var h Hours
-	o := r.object(n, path, fmt.Sprintf("%q", path))
+	o := r.object(n, path, theKey(path))
 	set := map[time.Weekday]int{}
-	o.each(func(key string, at Position, v *node) {
-		days, ok := r.days(key, at)
+	o.each(func(day string, at Position, v *node) {
+		days, ok := r.days(day, at)
 		if !ok {
 			return
 		}
-		ranges := r.ranges(v, at, key)
+		ranges := r.ranges(v, at, say("the.day", "day", day))
 		for _, day := range days {
 			if line, twice := set[day]; twice {
-				r.problem(at, fmt.Sprintf("%s has hours twice, first on line %d", dayNames[day], line), "keep one of them")
+				r.problem(at, say("hours.twice", "day", dayNames[day], "line", line), say("keep"))
 				continue
 			}
 			set[day] = at.Line
@@ -47,7 +47,7 @@ func (r *reader) days(key string, at Position) (days []time.Weekday, ok bool) {
 			if first >= 0 {
 				word = to
 			}
-			r.problem(at, fmt.Sprintf("%q is not a day", word), "write mon, tue, wed, thu, fri, sat or sun, or a span such as mon-fri")
+			r.problem(at, say("day", "value", word), say("day.fix"))
 			return nil, false
 		}
 		for d := first; ; d = (d + 1) % 7 {
@@ -61,12 +61,12 @@ func (r *reader) days(key string, at Position) (days []time.Weekday, ok bool) {
 }
 
 // ranges reads "08:30-12:30, 13:30-17:00" or "closed".
-func (r *reader) ranges(n *node, at Position, label string) []Range {
+func (r *reader) ranges(n *node, at Position, label words) []Range {
 	if n.kind == empty {
-		r.problem(at, fmt.Sprintf("%q has no hours", label), `write its hours, such as 08:30-12:30, 13:30-17:00, or "closed"`)
+		r.problem(at, say("hours.none", "of", label), say("hours.none.fix"))
 		return nil
 	}
-	s, ok := r.scalar(n, "the hours of "+label)
+	s, ok := r.scalar(n, say("the.hours", "of", label))
 	if !ok || s == "closed" {
 		return nil
 	}
@@ -78,9 +78,9 @@ func (r *reader) ranges(n *node, at Position, label string) []Range {
 		b, okB := minutes(to)
 		switch {
 		case !dash || !okA || !okB:
-			r.problem(n.at, fmt.Sprintf("%q is not a range of hours", part), "write it as 08:30-12:30")
+			r.problem(n.at, say("range", "value", part), say("range.fix"))
 		case a >= b:
-			r.problem(n.at, fmt.Sprintf("range %s ends before it begins", part), "write the earlier time first; a night is two ranges, until 24:00 and from 00:00 the next day")
+			r.problem(n.at, say("range.backwards", "value", part), say("range.backwards.fix"))
 		default:
 			ranges = append(ranges, Range{From: a, To: b})
 		}
@@ -88,7 +88,7 @@ func (r *reader) ranges(n *node, at Position, label string) []Range {
 	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.From, b.From) })
 	for i := 1; i < len(ranges); i++ {
 		if ranges[i].From < ranges[i-1].To {
-			r.problem(n.at, fmt.Sprintf("ranges %s and %s overlap on %s", ranges[i-1], ranges[i], label), "end the first before the second begins")
+			r.problem(n.at, say("ranges", "a", ranges[i-1], "b", ranges[i], "of", label), say("ranges.fix"))
 		}
 	}
 	return mergeTouching(ranges)
@@ -139,7 +139,7 @@ func (r *reader) closures(o *object) {
 	for i, item := range o.list("closures") {
 		path := fmt.Sprintf("closures[%d]", i)
 		r.def.pos[path] = item.at
-		co := r.object(item, path, fmt.Sprintf("closure %d", i+1))
+		co := r.object(item, path, say("the.closure", "n", i+1))
 		from, until, ok := r.span(co)
 		c := Closure{From: from, Until: until, Prompt: co.ref("prompt", "prompt"), Why: co.text("why")}
 		co.close()
@@ -153,18 +153,18 @@ func (r *reader) openings(o *object) {
 	for i, item := range o.list("openings") {
 		path := fmt.Sprintf("openings[%d]", i)
 		r.def.pos[path] = item.at
-		xo := r.object(item, path, fmt.Sprintf("opening %d", i+1))
+		xo := r.object(item, path, say("the.opening", "n", i+1))
 		day, dateOnly, ok := r.moment(xo, "day", true)
 		var e ExtraOpening
-		if n := xo.need("hours", "hours: and the ranges, such as 09:00-12:00"); n != nil {
+		if n := xo.need("hours", "opening.hours"); n != nil {
 			e = ExtraOpening{Day: day, Ranges: r.ranges(n, n.at, xo.label)}
 		}
 		xo.close()
 		if ok && !dateOnly {
-			r.problem(xo.place("day"), "an opening is of a whole day", "write the date alone, and its hours in \"hours\"")
+			r.problem(xo.place("day"), say("opening.day"), say("opening.day.fix"))
 		}
 		if slices.ContainsFunc(r.def.Openings, func(other ExtraOpening) bool { return ok && other.Day.Equal(day) }) {
-			r.problem(xo.place("day"), "this day is opened twice", "keep one of them, with all its ranges")
+			r.problem(xo.place("day"), say("opening.twice"), say("opening.twice.fix"))
 		}
 		r.def.Openings = append(r.def.Openings, e)
 	}
@@ -182,16 +182,15 @@ func (r *reader) span(o *object) (from, until time.Time, ok bool) {
 		until = time.Date(until.Year(), until.Month(), until.Day()+1, 0, 0, 0, 0, r.def.Location)
 	}
 	if !from.Before(until) {
-		r.problem(o.place("until"), fmt.Sprintf("%s ends before it begins", o.label), `write "until" later than "from"`)
+		r.problem(o.place("until"), say("span", "of", o.label), say("span.fix"))
 		return from, until, false
 	}
 	return from, until, true
 }
 
 func (r *reader) moment(o *object, key string, needed bool) (t time.Time, dateOnly, ok bool) {
-	const example = "2026-12-24 or 2026-12-24 12:00"
 	if needed {
-		o.need(key, key+": and a date, such as "+example)
+		o.need(key, "date", "key", key)
 	}
 	s := o.text(key)
 	if s == "" {
@@ -205,6 +204,6 @@ func (r *reader) moment(o *object, key string, needed bool) (t time.Time, dateOn
 	if t, err := time.ParseInLocation("2006-01-02", s, r.def.Location); err == nil {
 		return t, true, true
 	}
-	r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q, not a date", key, o.label, s), "write "+example+", in the service's time zone")
+	r.problem(o.get(key).at, say("date", "key", key, "of", o.label, "value", s), say("date.fix"))
 	return time.Time{}, false, false
 }

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,22 +20,21 @@ var DefaultInTime = InTime{Within: time.Minute, Share: 0.80}
 
 func (r *reader) indicators(o *object) {
 	in := DefaultIndicators()
-	io := r.object(o.get("indicators"), "indicators", `"indicators"`)
+	io := r.object(o.get("indicators"), "indicators", theKey("indicators"))
 	in.ShortAbandon = io.duration("short_abandon", in.ShortAbandon, 0, time.Minute)
 	in.Reconnect = io.duration("reconnect", in.Reconnect, 0, time.Hour)
 	if io.choice("self_service", "168h", "24h") == "24h" {
 		in.SelfService = 24 * time.Hour
 	}
-	other := r.object(io.get("other"), "indicators.other", `"other" of "indicators"`)
+	other := r.object(io.get("other"), "indicators.other", io.key("other"))
 	in.Other = other.percent("share", in.Other)
 	in.OtherReason = other.ref("reason", "reason")
 	other.close()
-	goals := r.object(io.get("goals"), "indicators.goals", `"goals" of "indicators"`)
+	goals := r.object(io.get("goals"), "indicators.goals", io.key("goals"))
 	in.Goals.Answered = goals.percent("answered", in.Goals.Answered)
 	in.Goals.Excellent = goals.percent("excellent", max(in.Goals.Answered, in.Goals.Excellent))
 	if in.Goals.Excellent < in.Goals.Answered {
-		r.problem(goals.place("excellent"), fmt.Sprintf("the excellent décroché, %.0f %%, is less than the goal, %.0f %%", in.Goals.Excellent*100, in.Goals.Answered*100),
-			"write a share at least as high as \"answered\"")
+		r.problem(goals.place("excellent"), say("goals", "excellent", whole(in.Goals.Excellent*100), "answered", whole(in.Goals.Answered*100)), say("goals.fix"))
 	}
 	r.noGoal(goals)
 	goals.close()
@@ -48,11 +46,11 @@ func (r *reader) indicators(o *object) {
 }
 
 func (r *reader) costs(io *object, c Costs) Costs {
-	co := r.object(io.get("costs"), "indicators.costs", `"costs" of "indicators"`)
+	co := r.object(io.get("costs"), "indicators.costs", io.key("costs"))
 	c.Hour = co.euros("hour", 1000)
 	c.MinuteIn, c.MinuteOut, c.SMS = co.euros("minute_in", 10), co.euros("minute_out", 10), co.euros("sms", 10)
 	c.FullTime = float64(co.integer("full_time", int(c.FullTime), 1, 60))
-	teams := r.object(co.get("teams"), "indicators.costs.teams", `"teams" of the costs`)
+	teams := r.object(co.get("teams"), "indicators.costs.teams", co.key("teams"))
 	c.Teams = map[string]float64{}
 	teams.each(func(team string, _ Position, _ *node) { c.Teams[team] = teams.euros(team, 1000) })
 	co.close()
@@ -62,7 +60,7 @@ func (r *reader) costs(io *object, c Costs) Costs {
 // inTime reads what "in time" means in a queue.
 func (r *reader) inTime(qo *object) InTime {
 	in := DefaultInTime
-	o := r.object(qo.get("in_time"), qo.path+".in_time", `"in_time" of `+qo.label)
+	o := r.object(qo.get("in_time"), qo.path+".in_time", qo.key("in_time"))
 	in.Within = o.duration("within", in.Within, time.Second, time.Hour)
 	in.Share = o.percent("share", in.Share)
 	r.noGoal(o)
@@ -83,8 +81,7 @@ func (r *reader) noGoal(o *object) {
 			continue
 		}
 		o.known = append(o.known, p.key)
-		r.problem(p.at, fmt.Sprintf("%q in %s would make the length of calls a goal. The guide (p. 49): «suivre la Durée moyenne de Traitement mais ne pas en faire un objectif pour donner la priorité à la résolution des problèmes»", p.key, o.label),
-			`take it out: DMC and DMT are in every report; goals are "answered", "excellent", and "in_time" of a queue`)
+		r.problem(p.at, say("handling", "key", p.key, "of", o.label), say("handling.fix"))
 	}
 }
 
@@ -96,7 +93,7 @@ func (o *object) percent(key string, otherwise float64) float64 {
 	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(s, ",", "."), 64)
 	if err != nil || !(v >= 1 && v <= 100) { // NaN neither
-		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, o.text(key)), "write a share from 1 to 100, in percent")
+		o.r.problem(o.place(key), o.wrong(key, o.text(key)), say("percent.fix"))
 		return otherwise
 	}
 	return v / 100
@@ -110,7 +107,7 @@ func (o *object) euros(key string, most float64) float64 {
 	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(s, ",", "."), 64)
 	if err != nil || !(v >= 0 && v <= most) {
-		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, o.text(key)), fmt.Sprintf("write an amount in euros from 0 to %.0f, such as 0.045", most))
+		o.r.problem(o.place(key), o.wrong(key, o.text(key)), say("euros.fix", "most", whole(most)))
 		return 0
 	}
 	return v
@@ -130,12 +127,11 @@ const day = 24 * time.Hour
 
 func (r *reader) privacy(o *object) {
 	p := Privacy{Numbers: 90 * day, Journal: 1095 * day}
-	po := r.object(o.get("privacy"), "privacy", `"privacy"`)
+	po := r.object(o.get("privacy"), "privacy", theKey("privacy"))
 	p.Numbers = po.days("numbers", p.Numbers, 1, 3650)
 	p.Journal = po.days("journal", p.Journal, 8, 3650)
 	if p.Numbers > p.Journal {
-		r.problem(po.place("numbers"), fmt.Sprintf("numbers in clear are kept for %d days, longer than the journal, %d days", p.Numbers/day, p.Journal/day),
-			"keep them for a shorter time: the journal has no number in clear")
+		r.problem(po.place("numbers"), say("privacy", "numbers", int(p.Numbers/day), "journal", int(p.Journal/day)), say("privacy.fix"))
 	}
 	po.close()
 	r.def.Privacy = p
@@ -149,7 +145,7 @@ func (o *object) days(key string, otherwise time.Duration, least, most int) time
 	}
 	n, err := strconv.Atoi(strings.TrimSuffix(s, "d"))
 	if err != nil || !strings.HasSuffix(s, "d") || n < least || n > most {
-		o.r.problem(o.place(key), fmt.Sprintf("%q of %s is %q", key, o.label, s), fmt.Sprintf("write a number of days from %d to %d, such as 90d", least, most))
+		o.r.problem(o.place(key), o.wrong(key, s), say("days.fix", "least", least, "most", most))
 		return otherwise
 	}
 	return time.Duration(n) * day

@@ -239,7 +239,7 @@ func FuzzParseNeverPanicsAndPlacesItsProblemsInTheFile(f *testing.F) {
 		}
 		lines := strings.Count(text, "\n") + strings.Count(text, "\r") + 2 // YAML ends a line with either
 		for _, p := range problems {
-			if p.Line < 0 || p.Line > lines || p.What == "" {
+			if p.Line < 0 || p.Line > lines || p.What.EN == "" {
 				t.Fatalf("a problem outside the file of %d lines: %v", lines, p)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 
 // label reads a text for people who read or are told it: one string for all languages,
 // or one per language.
-func (r *reader) label(n *node, path, what string) Text {
+func (r *reader) label(n *node, path string, what words) Text {
 	if n.kind == scalar {
 		s, ok := r.scalar(n, what)
 		if !ok {
@@ -31,9 +31,9 @@ func (r *reader) label(n *node, path, what string) Text {
 }
 
 // perLanguage reads a text in each language of the service.
-func (r *reader) perLanguage(n *node, at Position, path, what string) Text {
+func (r *reader) perLanguage(n *node, at Position, path string, what words) Text {
 	if n.kind == scalar {
-		r.problem(n.at, what+" is not given by language", fmt.Sprintf("write it under %q, and so for each language", string(r.def.Languages[0])+":"))
+		r.problem(n.at, say("text.language", "of", what), say("text.language.fix", "lang", r.def.Languages[0]))
 		return nil
 	}
 	t := Text{}
@@ -43,18 +43,18 @@ func (r *reader) perLanguage(n *node, at Position, path, what string) Text {
 	o := r.object(n, path, what)
 	o.each(func(key string, at Position, v *node) {
 		if l, ok := r.language(key, at, what); ok {
-			t[l] = r.phrase(v, at, join(path, key), fmt.Sprintf("%s in %q", what, key))
+			t[l] = r.phrase(v, at, join(path, key), say("the.text", "of", what, "lang", key))
 		}
 	})
 	for _, l := range r.def.Languages {
 		if _, ok := t[l]; !ok {
-			r.problem(at, fmt.Sprintf("%s has no text in %q", what, l), fmt.Sprintf("add %q below it", string(l)+":"))
+			r.problem(at, say("text.missing", "of", what, "lang", l), say("text.missing.fix", "lang", l))
 		}
 	}
 	return t
 }
 
-func (r *reader) phrase(n *node, at Position, path, what string) Phrase {
+func (r *reader) phrase(n *node, at Position, path string, what words) Phrase {
 	switch n.kind {
 	case scalar:
 		s, _ := r.scalar(n, what)
@@ -66,39 +66,39 @@ func (r *reader) phrase(n *node, at Position, path, what string) Phrase {
 		if p.Recording != "" {
 			r.recording(p.Recording, o.get("recording").at, what)
 		} else if p.Say == "" {
-			r.problem(at, what+" says nothing", `write "say:" and the text, or "recording:" and a file`)
+			r.problem(at, say("text.nothing", "of", what), say("text.nothing.either"))
 		}
 		return p
 	default:
-		r.problem(at, what+" says nothing", "write the text")
+		r.problem(at, say("text.nothing", "of", what), say("text.nothing.fix"))
 		return Phrase{}
 	}
 }
 
 // recording checks that a file is there, below the definition's folder.
-func (r *reader) recording(name string, at Position, what string) {
+func (r *reader) recording(name string, at Position, what words) {
 	if !filepath.IsLocal(filepath.FromSlash(name)) {
-		r.problem(at, fmt.Sprintf("the recording of %s, %q, is outside the definition's folder", what, name), "put it beside the definition and write its path from there")
+		r.problem(at, say("recording.outside", "of", what, "file", name), say("recording.outside.fix"))
 		return
 	}
 	info, err := os.Stat(filepath.Join(r.dir, filepath.FromSlash(name)))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.problem(at, fmt.Sprintf("the recording of %s, %q, does not exist", what, name), "put the file there, or take the line out to have the text spoken")
+		r.problem(at, say("recording.none", "of", what, "file", name), say("recording.none.fix"))
 	case err != nil:
-		r.problem(at, fmt.Sprintf("the recording of %s, %q, cannot be read: %v", what, name, err), "check the file and its rights")
+		r.problem(at, say("recording.unread", "of", what, "file", name, "why", err), say("recording.unread.fix"))
 	case !info.Mode().IsRegular() || info.Size() == 0:
-		r.problem(at, fmt.Sprintf("the recording of %s, %q, is not a file with sound in it", what, name), "put the recording there")
+		r.problem(at, say("recording.empty", "of", what, "file", name), say("recording.empty.fix"))
 	}
 }
 
 // section visits the named parts of a section: menus, queues …
-func (r *reader) section(o *object, key, what string, visit func(name string, at Position, n *node)) {
-	n := o.get(key)
+func (r *reader) section(o *object, name string, what words, visit func(name string, at Position, n *node)) {
+	n := o.get(name)
 	if n == nil {
 		return
 	}
-	so := r.object(n, key, fmt.Sprintf("%q", key))
+	so := r.object(n, name, theKey(name))
 	so.each(func(name string, at Position, v *node) {
 		if r.name(name, at, what) {
 			visit(name, at, v)
@@ -108,30 +108,30 @@ func (r *reader) section(o *object, key, what string, visit func(name string, at
 
 func (r *reader) prompts(o *object) {
 	r.def.Prompts = map[string]Text{}
-	r.section(o, "prompts", "a prompt", func(name string, at Position, n *node) {
-		r.def.Prompts[name] = r.perLanguage(n, at, "prompts."+name, fmt.Sprintf("prompt %q", name))
+	r.section(o, "prompts", say("a.prompt"), func(name string, at Position, n *node) {
+		r.def.Prompts[name] = r.perLanguage(n, at, "prompts."+name, say("the.prompt", "name", name))
 	})
 }
 
 func (r *reader) skills(o *object) {
 	r.def.Skills = map[string]Text{}
-	r.section(o, "skills", "a skill", func(name string, at Position, n *node) {
-		r.def.Skills[name] = r.label(n, "skills."+name, fmt.Sprintf("skill %q", name))
+	r.section(o, "skills", say("a.skill"), func(name string, at Position, n *node) {
+		r.def.Skills[name] = r.label(n, "skills."+name, say("the.skill", "name", name))
 	})
 }
 
 func (r *reader) reasons(o *object) {
 	r.def.Reasons = map[string]*Reason{}
-	r.section(o, "reasons", "a reason", func(name string, at Position, n *node) {
-		what := fmt.Sprintf("reason %q", name)
+	r.section(o, "reasons", say("a.reason"), func(name string, at Position, n *node) {
+		what := say("the.reason", "name", name)
 		if n.kind == scalar { // a label and nothing more
 			r.def.Reasons[name] = &Reason{ID: name, Label: r.label(n, "reasons."+name, what)}
 			return
 		}
 		ro := r.object(n, "reasons."+name, what)
 		reason := &Reason{ID: name, Simple: ro.truth("simple"), Directorate: ro.text("directorate"), Retired: ro.truth("retired")}
-		if l := ro.need("label", "label: and what agents read"); l != nil {
-			reason.Label = r.label(l, ro.path+".label", "the label of "+what)
+		if l := ro.need("label", "reason.label"); l != nil {
+			reason.Label = r.label(l, ro.path+".label", labelOf(what))
 		}
 		ro.close()
 		r.def.Reasons[name] = reason
@@ -140,12 +140,12 @@ func (r *reader) reasons(o *object) {
 
 func (r *reader) queues(o *object) {
 	r.def.Queues = map[string]*Queue{}
-	o.need("queues", "queues: and at least one queue, such as accueil")
-	r.section(o, "queues", "a queue", func(name string, at Position, n *node) {
+	o.need("queues", "queues")
+	r.section(o, "queues", say("a.queue"), func(name string, at Position, n *node) {
 		if n.kind == empty { // a queue that is all defaults
 			n = &node{kind: mapping, at: at}
 		}
-		qo := r.object(n, "queues."+name, fmt.Sprintf("queue %q", name))
+		qo := r.object(n, "queues."+name, say("the.queue", "name", name))
 		q := &Queue{
 			ID: name, Priority: qo.integer("priority", 0, -100, 100), MaxWaiting: qo.integer("max_waiting", 0, 0, 100_000),
 			RingTimeout: qo.duration("ring", DefaultRing, 5*time.Second, 2*time.Minute),
@@ -156,11 +156,11 @@ func (r *reader) queues(o *object) {
 			Needs:       map[string]int{},
 		}
 		if l := qo.get("label"); l != nil {
-			q.Label = r.label(l, qo.path+".label", "the label of "+qo.label)
+			q.Label = r.label(l, qo.path+".label", labelOf(qo.label))
 		} else {
 			q.Label = r.label(&node{kind: scalar, text: name, at: at}, qo.path, qo.label)
 		}
-		no := r.object(qo.get("needs"), qo.path+".needs", `"needs" of `+qo.label)
+		no := r.object(qo.get("needs"), qo.path+".needs", qo.key("needs"))
 		no.each(func(skill string, at Position, _ *node) {
 			r.refs = append(r.refs, reference{kind: "skill", name: skill, where: no.label, at: at})
 			q.Needs[skill] = no.integer(skill, 1, 1, 5)
@@ -177,15 +177,15 @@ func (r *reader) overflow(qo *object, queue string) (rules []Overflow) {
 	for i, item := range qo.list("overflow") {
 		path := fmt.Sprintf("%s.overflow[%d]", qo.path, i)
 		r.def.pos[path] = item.at
-		oo := r.object(item, path, fmt.Sprintf("overflow %d of %s", i+1, qo.label))
-		oo.need("to", "to: and the queue whose agents help")
+		oo := r.object(item, path, say("the.overflow", "n", i+1, "of", qo.label))
+		oo.need("to", "overflow.to")
 		rule := Overflow{To: oo.ref("to", "queue"), After: oo.duration("after", 0, 0, 4*time.Hour), LongerThan: oo.integer("longer_than", 0, 0, 100_000)}
 		oo.close()
 		if rule.To == queue {
-			r.problem(oo.place("to"), fmt.Sprintf("queue %q overflows to itself", queue), "write another queue")
+			r.problem(oo.place("to"), say("overflow.itself", "queue", queue), say("overflow.itself.fix"))
 		}
 		if rule.After == 0 && rule.LongerThan == 0 {
-			r.problem(oo.n.at, oo.label+" never starts", `write "after: 2m" for a wait, "longer_than: 5" for a length, or both`)
+			r.problem(oo.n.at, say("overflow.never", "of", oo.label), say("overflow.never.fix"))
 		}
 		rules = append(rules, rule)
 	}
@@ -194,10 +194,10 @@ func (r *reader) overflow(qo *object, queue string) (rules []Overflow) {
 
 func (r *reader) infos(o *object) {
 	r.def.Infos = map[string]*Info{}
-	r.section(o, "infos", "an information branch", func(name string, at Position, n *node) {
-		io := r.object(n, "infos."+name, fmt.Sprintf("info %q", name))
-		io.need("prompt", "prompt: and the name of a prompt")
-		io.need("queue", "queue: and where the caller goes who then asks for a person")
+	r.section(o, "infos", say("a.info"), func(name string, at Position, n *node) {
+		io := r.object(n, "infos."+name, say("the.info", "name", name))
+		io.need("prompt", "prompt")
+		io.need("queue", "info.queue")
 		r.def.Infos[name] = &Info{ID: name, Prompt: io.ref("prompt", "prompt"), Queue: io.ref("queue", "queue"), Reason: io.ref("reason", "reason"), Link: io.ref("link", "link"), Offline: io.ref("offline", "prompt")}
 		io.close()
 	})
@@ -205,20 +205,20 @@ func (r *reader) infos(o *object) {
 
 func (r *reader) menus(o *object) {
 	r.def.Menus = map[string]*Menu{}
-	o.need("menus", "menus: and at least one menu, such as main")
-	r.section(o, "menus", "a menu", func(name string, at Position, n *node) {
-		mo := r.object(n, "menus."+name, fmt.Sprintf("menu %q", name))
-		mo.need("prompt", "prompt: and the name of the prompt that offers the choices")
-		mo.need("queue", "queue: and where a caller goes who asks for a person")
+	o.need("menus", "menus")
+	r.section(o, "menus", say("a.menu"), func(name string, at Position, n *node) {
+		mo := r.object(n, "menus."+name, say("the.menu", "name", name))
+		mo.need("prompt", "menu.prompt")
+		mo.need("queue", "menu.queue")
 		m := &Menu{
 			ID: name, Prompt: mo.ref("prompt", "prompt"), Queue: mo.ref("queue", "queue"), Choices: map[call.Digit]Choice{},
 			Timeout: mo.duration("timeout", DefaultMenuTimeout, time.Second, time.Minute),
 		}
-		mo.need("choices", "choices: and what each key does, such as 0: person")
-		co := r.object(mo.get("choices"), mo.path+".choices", "the choices of "+mo.label)
+		mo.need("choices", "menu.choices")
+		co := r.object(mo.get("choices"), mo.path+".choices", say("the.choices", "of", mo.label))
 		co.each(func(key string, at Position, v *node) {
 			if digit, ok := r.digit(key, at); ok {
-				m.Choices[digit] = r.oneChoice(digit, v, at, join(co.path, key), fmt.Sprintf("key %s of %s", key, mo.label))
+				m.Choices[digit] = r.oneChoice(digit, v, at, join(co.path, key), say("the.choice", "key", key, "of", mo.label))
 			}
 		})
 		mo.close()
@@ -231,17 +231,17 @@ func (r *reader) digit(key string, at Position) (call.Digit, bool) {
 	case len(key) == 1 && strings.Contains("0123456789", key):
 		return call.Digit(key[0]), true
 	case key == "*":
-		r.problem(at, `key "*" has its use everywhere: the same words again, slower and louder`, "write 0 to 9")
+		r.problem(at, say("digit.star"), say("digit.fix"))
 	case key == "#":
-		r.problem(at, `key "#" has its use everywhere: the same words in a text message`, "write 0 to 9")
+		r.problem(at, say("digit.hash"), say("digit.fix"))
 	default:
-		r.problem(at, fmt.Sprintf("%q is not a key of a telephone", key), "write 0 to 9")
+		r.problem(at, say("digit", "key", key), say("digit.fix"))
 	}
 	return 0, false
 }
 
 // oneChoice reads what a key does: "person", "repeat", "access", or a group of keys.
-func (r *reader) oneChoice(key call.Digit, n *node, at Position, path, label string) Choice {
+func (r *reader) oneChoice(key call.Digit, n *node, at Position, path string, label words) Choice {
 	c := Choice{Key: key}
 	if n.kind == scalar {
 		switch n.text {
@@ -252,12 +252,12 @@ func (r *reader) oneChoice(key call.Digit, n *node, at Position, path, label str
 		case "access":
 			c.Access = true
 		default:
-			r.problem(n.at, fmt.Sprintf("%q is not what %s can do", n.text, label), suggest(n.text, []string{"person", "repeat", "access"})+", or {menu: …}, {info: …} or {queue: …}")
+			r.problem(n.at, say("does.unknown", "value", n.text, "of", label), say("does.unknown.fix", "suggest", suggest(n.text, []string{"person", "repeat", "access"})))
 		}
 		return c
 	}
 	if n.kind == empty {
-		r.problem(at, label+" does nothing", "write person, repeat, access, {menu: …}, {info: …} or {queue: …}")
+		r.problem(at, say("nothing", "of", label), say("does.nothing.fix"))
 		return c
 	}
 	o := r.object(n, path, label)
@@ -272,27 +272,27 @@ func (r *reader) oneChoice(key call.Digit, n *node, at Position, path, label str
 		}
 	}
 	if does != 1 {
-		r.problem(at, fmt.Sprintf("%s does %d things", label, does), "write exactly one of menu, info, queue, person, repeat and access")
+		r.problem(at, say("does.many", "of", label, "n", does), say("does.many.fix"))
 	}
 	return c
 }
 
 func (r *reader) entry(o *object) {
-	n := o.need("entry", "entry: with welcome and menu")
+	n := o.need("entry", "entry")
 	if n == nil {
 		return
 	}
-	eo := r.object(n, "entry", `"entry"`)
-	eo.need("welcome", "welcome: and the name of a prompt")
-	eo.need("menu", "menu: and the first menu")
+	eo := r.object(n, "entry", theKey("entry"))
+	eo.need("welcome", "entry.welcome")
+	eo.need("menu", "entry.menu")
 	e := Entry{
 		Welcome: eo.ref("welcome", "prompt"), LanguagePrompt: eo.ref("language_prompt", "prompt"),
 		Menu: eo.ref("menu", "menu"), LanguageKeys: map[call.Digit]call.Lang{},
 	}
-	lo := r.object(eo.get("language_keys"), "entry.language_keys", `"language_keys"`)
+	lo := r.object(eo.get("language_keys"), "entry.language_keys", theKey("language_keys"))
 	lo.each(func(key string, at Position, v *node) {
 		digit, ok := r.digit(key, at)
-		if s, okText := r.scalar(v, "key "+key); ok && okText {
+		if s, okText := r.scalar(v, say("the.digit", "key", digit)); ok && okText {
 			if l, known := r.language(s, v.at, lo.label); known {
 				e.LanguageKeys[digit] = l
 			}
@@ -314,11 +314,11 @@ func (r *reader) languageChoice(eo *object, e Entry) {
 		return
 	}
 	if e.LanguagePrompt == "" {
-		r.problem(eo.n.at, "the service has several languages and nothing asks which", `write "language_prompt" and "language_keys", or give each number its language`)
+		r.problem(eo.n.at, say("language.unasked"), say("language.unasked.fix"))
 	}
 	for _, l := range r.def.Languages {
 		if !slices.ContainsFunc(keysOf(e.LanguageKeys), func(d call.Digit) bool { return e.LanguageKeys[d] == l }) {
-			r.problem(eo.place("language_keys"), fmt.Sprintf("no key chooses language %q", l), fmt.Sprintf("write a key for it in language_keys, such as 2: %s", l))
+			r.problem(eo.place("language_keys"), say("language.key", "lang", l), say("language.key.fix", "lang", l))
 		}
 	}
 }
@@ -326,15 +326,15 @@ func (r *reader) languageChoice(eo *object, e Entry) {
 func (r *reader) message(item *node, i int, ids map[string]bool) DatedMessage {
 	path := fmt.Sprintf("entry.messages[%d]", i)
 	r.def.pos[path] = item.at
-	mo := r.object(item, path, fmt.Sprintf("message %d", i+1))
-	mo.need("id", "id: and a short name")
-	mo.need("prompt", "prompt: and the name of a prompt")
+	mo := r.object(item, path, say("the.message", "n", i+1))
+	mo.need("id", "message.id")
+	mo.need("prompt", "prompt")
 	m := DatedMessage{ID: mo.text("id"), Prompt: mo.ref("prompt", "prompt"), Queue: mo.ref("queue", "queue")}
 	m.From, m.Until, _ = r.span(mo)
 	mo.close()
-	if m.ID != "" && r.name(m.ID, mo.place("id"), "a message") {
+	if m.ID != "" && r.name(m.ID, mo.place("id"), say("a.message")) {
 		if ids[m.ID] {
-			r.problem(mo.place("id"), fmt.Sprintf("message %q is written twice", m.ID), "give each message its own id")
+			r.problem(mo.place("id"), say("message.twice", "id", m.ID), say("message.twice.fix"))
 		}
 		ids[m.ID] = true
 	}

@@ -64,35 +64,35 @@ const (
 
 func (r *reader) plans(o *object) {
 	r.def.Plans = map[string]*Plan{}
-	r.section(o, "plans", "a plan", func(name string, at Position, n *node) {
-		po := r.object(n, "plans."+name, fmt.Sprintf("plan %q", name))
+	r.section(o, "plans", say("a.plan"), func(name string, at Position, n *node) {
+		po := r.object(n, "plans."+name, say("the.plan", "name", name))
 		p := &Plan{ID: name, Ends: po.duration("ends", defaultPlanEnds, time.Minute, longestPlan), Queues: map[string]PlanQueue{}}
-		if l := po.need("label", "label: and what it is for"); l != nil {
-			p.Label = r.label(l, po.path+".label", "the label of "+po.label)
+		if l := po.need("label", "plan.label"); l != nil {
+			p.Label = r.label(l, po.path+".label", labelOf(po.label))
 		}
 		p.When = r.trigger(po)
 		for i, item := range po.list("messages") {
-			p.Messages = append(p.Messages, r.planMessage(item, fmt.Sprintf("%s.messages[%d]", po.path, i), fmt.Sprintf("message %d of %s", i+1, po.label)))
+			p.Messages = append(p.Messages, r.planMessage(item, fmt.Sprintf("%s.messages[%d]", po.path, i), say("the.message.of", "n", i+1, "of", po.label)))
 		}
 		if c := po.get("callback"); c != nil {
-			co := r.object(c, po.path+".callback", `"callback" of `+po.label)
-			co.need("offer_above", "offer_above: and a wait, such as 1m")
+			co := r.object(c, po.path+".callback", po.key("callback"))
+			co.need("offer_above", "plan.offer_above")
 			p.OfferAbove = co.duration("offer_above", 0, time.Second, time.Hour)
 			co.close()
 		}
 		r.planQueues(po, p)
 		po.close()
 		if len(p.Messages) == 0 && p.OfferAbove == 0 && len(p.Queues) == 0 {
-			r.problem(at, po.label+" does nothing", `write "messages", "callback" or "queues"`)
+			r.problem(at, say("nothing", "of", po.label), say("plan.nothing.fix"))
 		}
 		r.def.Plans[name] = p
 	})
 }
 
-func (r *reader) planMessage(n *node, path, label string) PlanMessage {
+func (r *reader) planMessage(n *node, path string, label words) PlanMessage {
 	r.def.pos[path] = n.at
 	mo := r.object(n, path, label)
-	mo.need("prompt", "prompt: and the name of the prompt that is said")
+	mo.need("prompt", "message.prompt")
 	m := PlanMessage{
 		Prompt: mo.ref("prompt", "prompt"), Queue: mo.ref("queue", "queue"), Menu: mo.ref("menu", "menu"),
 		Offer: mo.choice("offer", "callback", "exit", "link"), Link: mo.ref("link", "link"), Replace: mo.truth("replace"),
@@ -100,25 +100,25 @@ func (r *reader) planMessage(n *node, path, label string) PlanMessage {
 	mo.close()
 	switch {
 	case m.Queue != "" && m.Menu != "":
-		r.problem(n.at, label+" is for a queue and for a menu", "keep one of them; two messages say it in both")
+		r.problem(n.at, say("plan.two", "of", label), say("plan.two.fix"))
 	case (m.Offer == "link") != (m.Link != ""):
-		r.problem(n.at, label+" offers a link without its name, or names one and does not offer it", "write offer: link and link: with its name")
+		r.problem(n.at, say("plan.link", "of", label), say("plan.link.fix"))
 	case m.Replace && m.Offer != "":
-		r.problem(n.at, label+" takes the place of the journey and offers something", "leave one of the two out")
+		r.problem(n.at, say("plan.replace", "of", label), say("plan.replace.fix"))
 	}
 	for lang, p := range r.def.Prompts[m.Prompt] {
 		if p.Say == "" {
-			r.problem(n.at, fmt.Sprintf("%s: prompt %q has no text in %q", label, m.Prompt, lang), "write what its recording says: it is read on pages and in text messages")
+			r.problem(n.at, say("plan.text", "of", label, "prompt", m.Prompt, "lang", lang), say("plan.text.fix"))
 		}
 	}
 	return m
 }
 
 func (r *reader) planQueues(po *object, p *Plan) {
-	qs := r.object(po.get("queues"), po.path+".queues", `"queues" of `+po.label)
+	qs := r.object(po.get("queues"), po.path+".queues", po.key("queues"))
 	qs.each(func(queue string, at Position, n *node) {
 		r.refs = append(r.refs, reference{kind: "queue", name: queue, where: qs.label, at: at})
-		qo := r.object(n, qs.path+"."+queue, fmt.Sprintf("queue %q of %s", queue, po.label))
+		qo := r.object(n, qs.path+"."+queue, say("the.queue.of", "name", queue, "of", po.label))
 		q := PlanQueue{MaxWaiting: -1}
 		if qo.get("max_waiting") != nil {
 			q.MaxWaiting = qo.integer("max_waiting", 0, 0, 100_000)
@@ -126,7 +126,7 @@ func (r *reader) planQueues(po *object, p *Plan) {
 		q.Overflow = r.overflow(qo, queue)
 		qo.close()
 		if q.MaxWaiting < 0 && q.Overflow == nil {
-			r.problem(at, qo.label+" changes nothing", `write "max_waiting" or "overflow"`)
+			r.problem(at, say("plan.queue", "of", qo.label), say("plan.queue.fix"))
 		}
 		p.Queues[queue] = q
 	})
@@ -137,7 +137,7 @@ func (r *reader) trigger(po *object) *Trigger {
 	if n == nil {
 		return nil
 	}
-	wo := r.object(n, po.path+".when", `"when" of `+po.label)
+	wo := r.object(n, po.path+".when", po.key("when"))
 	t := &Trigger{
 		LinkDown: wo.ref("link_down", "link"), WaitAbove: wo.duration("wait_above", 0, 10*time.Second, 4*time.Hour),
 		AgentsBelow: wo.integer("agents_below", 0, 1, 10_000), AnsweredBelow: wo.percent("answered_below", 0),
@@ -151,7 +151,7 @@ func (r *reader) trigger(po *object) *Trigger {
 		}
 	}
 	if set != 1 {
-		r.problem(n.at, fmt.Sprintf("%s has %d conditions", wo.label, set), "write one of link_down, wait_above, agents_below and answered_below")
+		r.problem(n.at, say("plan.when", "of", wo.label, "n", set), say("plan.when.fix"))
 	}
 	return t
 }

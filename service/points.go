@@ -1,7 +1,6 @@
 package service
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,19 +46,19 @@ var postcodeForm = regexp.MustCompile(`^\d{2,5}$`)
 func (r *reader) points(o *object) {
 	r.def.Points = map[string]*Point{}
 	serves := map[string]string{}
-	r.section(o, "points", "a reception point", func(name string, at Position, n *node) {
-		po := r.object(n, "points."+name, fmt.Sprintf("point %q", name))
-		po.need("prompt", "prompt: and the name of a prompt that tells where it is and when it is open")
-		po.need("postcodes", "postcodes: and those it serves, such as [56640, 56]")
+	r.section(o, "points", say("a.point"), func(name string, at Position, n *node) {
+		po := r.object(n, "points."+name, say("the.point", "name", name))
+		po.need("prompt", "point.prompt")
+		po.need("postcodes", "point.postcodes")
 		p := &Point{ID: name, Prompt: po.ref("prompt", "prompt")}
 		for _, item := range po.list("postcodes") {
-			s, ok := r.scalar(item, `a postcode in "postcodes" of `+po.label)
+			s, ok := r.scalar(item, po.item("postcodes"))
 			switch {
 			case !ok:
 			case !postcodeForm.MatchString(s):
-				r.problem(item.at, fmt.Sprintf("%q in \"postcodes\" of %s is not a postcode", s, po.label), "write five digits, or the first two to four of them; quote those that begin with 0")
+				r.problem(item.at, say("postcode.wrong", "value", s, "of", po.label), say("postcode.wrong.fix"))
 			case serves[s] != "":
-				r.problem(item.at, fmt.Sprintf("postcode %s is served by point %q already", s, serves[s]), "keep one of them")
+				r.problem(item.at, say("postcode.twice", "value", s, "point", serves[s]), say("keep"))
 			default:
 				serves[s] = name
 				p.Postcodes = append(p.Postcodes, s)
@@ -74,8 +73,7 @@ func (r *reader) points(o *object) {
 func (l *linter) offline() {
 	for _, id := range keysOf(l.d.Infos) {
 		if info := l.d.Infos[id]; info.Link != "" && info.Offline == "" {
-			l.add(RuleOffline, 10, Defect, "infos."+id, fmt.Sprintf("information %q sends online and does not tell how it is done by telephone or in person", id),
-				`write "offline" with a prompt that tells it`)
+			l.add(RuleOffline, 10, Defect, "infos."+id, "offline", "info", id)
 		}
 	}
 }

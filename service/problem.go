@@ -11,7 +11,7 @@ import (
 type Problem struct {
 	File         string
 	Line, Column int // from 1; 0 when the whole file is meant
-	What, Fix    string
+	What, Fix    Sentence
 }
 
 func (p Problem) Error() string {
@@ -20,9 +20,9 @@ func (p Problem) Error() string {
 	if p.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 	}
-	b.WriteString(": " + p.What)
-	if p.Fix != "" {
-		b.WriteString("; " + p.Fix)
+	b.WriteString(": " + p.What.EN)
+	if p.Fix.EN != "" {
+		b.WriteString("; " + p.Fix.EN)
 	}
 	return b.String()
 }
@@ -49,16 +49,16 @@ func (ps Problems) Unwrap() []error {
 
 func (ps Problems) sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.What, b.What))
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.What.EN, b.What.EN))
 	})
 	return slices.Compact(ps)
 }
 
 // suggest says what to write in place of a word that is not known: the nearest known
 // word when one is near, else all of them.
-func suggest(word string, known []string) string {
+func suggest(word string, known []string) words {
 	if len(known) == 0 {
-		return ""
+		return words{}
 	}
 	best, distance := "", len(word)
 	for _, k := range known {
@@ -67,14 +67,14 @@ func suggest(word string, known []string) string {
 		}
 	}
 	if best != "" && near(word, distance) {
-		return fmt.Sprintf("write %q", best)
+		return say("suggest.one", "word", best)
 	}
 	list := slices.Clone(known)
 	slices.Sort(list)
 	if len(list) > 12 {
-		return fmt.Sprintf("write one of the %d that are defined, such as %s", len(list), strings.Join(list[:12], ", "))
+		return say("suggest.some", "n", len(list), "list", strings.Join(list[:12], ", "))
 	}
-	return "write one of " + strings.Join(list, ", ")
+	return say("suggest.list", "list", strings.Join(list, ", "))
 }
 
 // near says whether so many edits are a slip of the pen and not another word.

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,12 +21,13 @@ type reader struct {
 
 // reference is a name that must be defined elsewhere; it is looked up at the end.
 type reference struct {
-	kind, name, where string
-	at                Position
+	kind, name string
+	where      words
+	at         Position
 }
 
-func (r *reader) problem(at Position, what, fix string) {
-	r.problems = append(r.problems, Problem{File: r.file, Line: at.Line, Column: at.Column, What: what, Fix: fix})
+func (r *reader) problem(at Position, what, fix words) {
+	r.problems = append(r.problems, Problem{File: r.file, Line: at.Line, Column: at.Column, What: what.written(), Fix: fix.written()})
 }
 
 // object reads the keys of one mapping and then, by close, refuses the others.
@@ -35,21 +35,30 @@ type object struct {
 	r     *reader
 	n     *node
 	path  string // YAML path: "menus.main"
-	label string // for messages: `menu "main"`
+	label words  // what messages call it: `menu "main"`
 	known []string
 }
 
 // object opens a mapping. Where the node is something else the problem is noted and the
 // object is empty, so that reading goes on.
-func (r *reader) object(n *node, path, label string) *object {
+func (r *reader) object(n *node, path string, label words) *object {
 	if n == nil {
 		n = &node{kind: mapping}
 	}
 	if n.kind != mapping {
-		r.problem(n.at, fmt.Sprintf("%s is %s, not a group of keys", label, n.kind), "write its keys below it, indented")
+		r.problem(n.at, say("group", "of", label, "kind", say("kind."+string(n.kind))), say("group.fix"))
 		n = &node{kind: mapping, at: n.at}
 	}
 	return &object{r: r, n: n, path: path, label: label}
+}
+
+// key is how messages call one of the object's keys, item what is in its list, and wrong a value that it cannot have.
+func (o *object) key(key string) words { return say("the.key.of", "key", key, "of", o.label) }
+
+func (o *object) item(key string) words { return say("the.item", "key", key, "of", o.label) }
+
+func (o *object) wrong(key, value string) words {
+	return say("wrong", "key", key, "of", o.label, "value", value)
 }
 
 func join(path, key string) string {
@@ -68,7 +77,7 @@ func (o *object) get(key string) *node {
 		}
 		o.r.def.pos[join(o.path, key)] = p.at
 		if p.value.kind == empty {
-			o.r.problem(p.at, fmt.Sprintf("%q has no value in %s", key, o.label), "write its value, or take the key out")
+			o.r.problem(p.at, say("unset", "key", key, "of", o.label), say("unset.fix"))
 			return nil
 		}
 		return p.value
@@ -88,10 +97,10 @@ func (o *object) place(key string) Position {
 
 // need is get for a key that must be there. A key that is written almost so counts as
 // written: close tells how to mend it, and one message is enough.
-func (o *object) need(key, example string) *node {
+func (o *object) need(key, example string, with ...any) *node {
 	n := o.get(key)
 	if n == nil && !slices.ContainsFunc(o.n.pairs, func(p pair) bool { return near(p.key, editDistance(p.key, key)) }) {
-		o.r.problem(o.n.at, fmt.Sprintf("key %q is missing in %s", key, o.label), "write "+example)
+		o.r.problem(o.n.at, say("missing", "key", key, "of", o.label), say("need."+example, with...))
 	}
 	return n
 }
@@ -109,30 +118,30 @@ func (o *object) each(visit func(name string, at Position, n *node)) {
 func (o *object) close() {
 	for _, p := range o.n.pairs {
 		if !slices.Contains(o.known, p.key) {
-			o.r.problem(p.at, fmt.Sprintf("unknown key %q in %s", p.key, o.label), suggest(p.key, o.known))
+			o.r.problem(p.at, say("unknown", "key", p.key, "of", o.label), suggest(p.key, o.known))
 		}
 	}
 }
 
 // scalar gives the text of a simple value.
-func (r *reader) scalar(n *node, label string) (string, bool) {
+func (r *reader) scalar(n *node, label words) (string, bool) {
 	if n == nil {
 		return "", false
 	}
 	if n.kind != scalar {
-		r.problem(n.at, fmt.Sprintf("%s is %s, not a simple value", label, n.kind), "write one value on the line")
+		r.problem(n.at, say("simple", "of", label, "kind", say("kind."+string(n.kind))), say("simple.fix"))
 		return "", false
 	}
 	text := strings.Join(strings.Fields(n.text), " ")
 	if text == "" {
-		r.problem(n.at, label+" is an empty text", "write it, or take the key out")
+		r.problem(n.at, say("text.empty", "of", label), say("text.empty.fix"))
 		return "", false
 	}
 	return text, true
 }
 
 func (o *object) text(key string) string {
-	s, _ := o.r.scalar(o.get(key), fmt.Sprintf("%q of %s", key, o.label))
+	s, _ := o.r.scalar(o.get(key), o.key(key))
 	return s
 }
 
@@ -140,7 +149,7 @@ func (o *object) text(key string) string {
 func (o *object) choice(key string, words ...string) string {
 	s := o.text(key)
 	if s != "" && !slices.Contains(words, s) {
-		o.r.problem(o.get(key).at, fmt.Sprintf("%q is not a value of %q in %s", s, key, o.label), suggest(s, words))
+		o.r.problem(o.get(key).at, say("choice", "value", s, "key", key, "of", o.label), suggest(s, words))
 		return ""
 	}
 	return s
@@ -157,7 +166,7 @@ func (o *object) truthOr(key string, otherwise bool) bool {
 		return false
 	case "":
 	default:
-		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q", key, o.label, s), "write true or false")
+		o.r.problem(o.get(key).at, o.wrong(key, s), say("truth.fix"))
 	}
 	return otherwise
 }
@@ -169,7 +178,7 @@ func (o *object) integer(key string, otherwise, least, most int) int {
 	}
 	v, err := strconv.Atoi(s)
 	if err != nil || v < least || v > most {
-		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q", key, o.label, s), fmt.Sprintf("write a whole number from %d to %d", least, most))
+		o.r.problem(o.get(key).at, o.wrong(key, s), say("integer.fix", "least", least, "most", most))
 		return otherwise
 	}
 	return v
@@ -182,15 +191,15 @@ func (o *object) duration(key string, otherwise, least, most time.Duration) time
 	}
 	v, err := time.ParseDuration(s)
 	if err != nil {
-		fix := `write a number with its unit, such as "30s" or "2m"`
+		fix := say("duration.fix")
 		if _, err := strconv.Atoi(s); err == nil {
-			fix = fmt.Sprintf("write %ss for seconds or %sm for minutes", s, s)
+			fix = say("duration.unit", "n", s)
 		}
-		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q, not a duration", key, o.label, s), fix)
+		o.r.problem(o.get(key).at, say("duration", "key", key, "of", o.label, "value", s), fix)
 		return otherwise
 	}
 	if v < least || v > most {
-		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %s", key, o.label, s), fmt.Sprintf("write a duration from %s to %s", compact(least), compact(most)))
+		o.r.problem(o.get(key).at, say("bounds", "key", key, "of", o.label, "value", s), say("bounds.fix", "least", compact(least), "most", compact(most)))
 		return otherwise
 	}
 	return v
@@ -211,7 +220,7 @@ func compact(d time.Duration) string {
 // ref reads a name that must be defined elsewhere: a prompt, a menu, a queue …
 func (o *object) ref(key, kind string) string {
 	n := o.get(key)
-	s, ok := o.r.scalar(n, fmt.Sprintf("%q of %s", key, o.label))
+	s, ok := o.r.scalar(n, o.key(key))
 	if ok {
 		o.r.refs = append(o.r.refs, reference{kind: kind, name: s, where: o.label, at: n.at})
 	}
@@ -242,7 +251,7 @@ func (o *object) number(key string) call.Number {
 		err = call.ErrNotANumber
 	}
 	if err != nil {
-		o.r.problem(o.get(key).at, fmt.Sprintf("%q of %s is %q: %v", key, o.label, s, err), "write it as it is dialled in France, such as 01 99 00 39 39, or with + and the country")
+		o.r.problem(o.get(key).at, say("number.wrong", "key", key, "of", o.label, "value", s, "why", err), say("number.wrong.fix"))
 	}
 	return n
 }
@@ -253,10 +262,10 @@ var (
 )
 
 // name checks a name that the author gives.
-func (r *reader) name(name string, at Position, what string) bool {
+func (r *reader) name(name string, at Position, what words) bool {
 	if nameForm.MatchString(name) {
 		return true
 	}
-	r.problem(at, fmt.Sprintf("%q cannot name %s", name, what), "use small letters without accents, digits, - and _, at most 48 of them")
+	r.problem(at, say("name", "name", name, "what", what), say("name.fix"))
 	return false
 }

@@ -22,11 +22,11 @@ func (r *reader) resolve() {
 		if slices.Contains(known, ref.name) {
 			continue
 		}
-		fix := fmt.Sprintf("define it in %q", ref.kind+"s")
+		fix := say("define", "section", ref.kind+"s")
 		if len(known) > 0 {
-			fix = suggest(ref.name, known) + ", or " + fix
+			fix = say("or", "a", suggest(ref.name, known), "b", fix)
 		}
-		r.problem(ref.at, fmt.Sprintf("%s %q, named by %s, is not defined", ref.kind, ref.name, ref.where), fix)
+		r.problem(ref.at, say("undefined", "kind", say("ref."+ref.kind), "name", ref.name, "where", ref.where), fix)
 	}
 	r.cycles()
 }
@@ -52,7 +52,7 @@ func (r *reader) cycles() {
 			if next != "" && state[next] == open {
 				ring := append(slices.Clone(trail[slices.Index(trail, next):]), next)
 				at := r.def.Position(fmt.Sprintf("menus.%s.choices.%c", id, key))
-				r.problem(at, "menus lead in a circle: "+strings.Join(ring, " → "), `lead to a queue, or write "repeat" to say a menu again`)
+				r.problem(at, say("circle", "ring", strings.Join(ring, " → ")), say("circle.fix"))
 				continue
 			}
 			visit(next)

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -74,7 +73,7 @@ func (r *reader) survey(o *object) {
 		return
 	}
 	s := DefaultSurvey()
-	so := r.object(n, "survey", `"survey"`)
+	so := r.object(n, "survey", theKey("survey"))
 	s.Sample = so.percent("sample", s.Sample)
 	s.AgainAfter = so.days("again_after", s.AgainAfter, 1, 365)
 	if by := so.words("by", "before", "call", "sms"); by != nil {
@@ -83,7 +82,7 @@ func (r *reader) survey(o *object) {
 	s.CallbackAt = so.integer("callback_at", s.CallbackAt, 0, 4)
 	if asked := so.words("questions", askable...); asked != nil {
 		if len(asked) > 4 {
-			r.problem(so.place("questions"), fmt.Sprintf("a survey of %d questions, and four are the most", len(asked)), "keep the four that matter: who is asked too much hangs up")
+			r.problem(so.place("questions"), say("survey.long", "n", len(asked)), say("survey.long.fix"))
 		}
 		s.Questions = nil
 		for _, about := range asked {
@@ -91,13 +90,13 @@ func (r *reader) survey(o *object) {
 		}
 	}
 	if w := so.get("wording"); w != nil {
-		r.object(w, "survey.wording", `"wording" of "survey"`).each(func(about string, at Position, n *node) {
+		r.object(w, "survey.wording", so.key("wording")).each(func(about string, at Position, n *node) {
 			i := slices.IndexFunc(s.Questions, func(q Question) bool { return q.About == about })
 			if i < 0 {
-				r.problem(at, fmt.Sprintf("there is a wording for a question about %q, which is not asked", about), "add it to \"questions\", or take it out: "+strings.Join(askable, ", "))
+				r.problem(at, say("survey.unasked", "about", about), say("survey.unasked.fix", "list", strings.Join(askable, ", ")))
 				return
 			}
-			s.Questions[i].Wording = r.label(n, "survey.wording."+about, fmt.Sprintf("the wording of %q", about))
+			s.Questions[i].Wording = r.label(n, "survey.wording."+about, say("the.wording", "about", about))
 		})
 	}
 	so.close()

@@ -1,9 +1,5 @@
 package service
 
-import (
-	"fmt"
-)
-
 // TagRule is what a tag of callers changes.
 type TagRule struct {
 	// Queues are those that tagged callers wait in, by the one that others would.
@@ -18,7 +14,7 @@ func (r *reader) tags(o *object) {
 	if n == nil {
 		return
 	}
-	to := r.object(n, "tags", `"tags"`)
+	to := r.object(n, "tags", theKey("tags"))
 	r.def.Tags = map[string]TagRule{}
 	for _, kind := range tagKinds {
 		item := to.get(kind)
@@ -26,10 +22,10 @@ func (r *reader) tags(o *object) {
 			continue
 		}
 		path := "tags." + kind
-		ko := r.object(item, path, fmt.Sprintf("tag %q", kind))
+		ko := r.object(item, path, say("the.tag", "name", kind))
 		rule := TagRule{Queues: map[string]string{}}
 		if list := ko.get("queues"); list != nil {
-			qo := r.object(list, path+".queues", `"queues"`)
+			qo := r.object(list, path+".queues", ko.key("queues"))
 			for _, from := range keysOf(r.def.Queues) {
 				if to := qo.ref(from, "queue"); to != "" {
 					rule.Queues[from] = to

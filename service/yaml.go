@@ -3,7 +3,6 @@ package service
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -38,9 +37,9 @@ type node struct {
 type nodeKind string
 
 const (
-	scalar   nodeKind = "a value"
-	mapping  nodeKind = "a group of keys"
-	sequence nodeKind = "a list"
+	scalar   nodeKind = "value"
+	mapping  nodeKind = "group"
+	sequence nodeKind = "list"
 	empty    nodeKind = "nothing"
 )
 
@@ -61,7 +60,7 @@ func readTree(file string, data []byte) (root *node, problems Problems) {
 	// The library has panicked on malformed files before; that is a fault of the file here.
 	defer func() {
 		if r := recover(); r != nil {
-			root, problems = nil, Problems{{File: file, What: fmt.Sprintf("the YAML cannot be read (%v)", r), Fix: "check the indentation and the quotes"}}
+			root, problems = nil, Problems{{File: file, What: say("yaml", "why", r).written(), Fix: say("yaml.fix").written()}}
 		}
 	}()
 	parsed, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte("\ufeff")), 0, parser.AllowDuplicateMapKey())
@@ -71,7 +70,7 @@ func readTree(file string, data []byte) (root *node, problems Problems) {
 	t := &treeReader{file: file}
 	for i, doc := range parsed.Docs {
 		if i > 0 && doc.Body != nil {
-			t.problem(place(doc.Body.GetToken()), "a second YAML document", "write one service per file")
+			t.problem(place(doc.Body.GetToken()), say("yaml.second"), say("yaml.second.fix"))
 			break
 		}
 		if doc.Body != nil {
@@ -92,7 +91,7 @@ func unreadable(data []byte) *Problem {
 	if at, ok := badByte(data); ok {
 		return &Problem{
 			Line: at.Line, Column: at.Column,
-			What: "a character that is not UTF-8 text", Fix: "save the file as UTF-8 (accents are written é, not in Latin-1)",
+			What: say("utf8").written(), Fix: say("utf8.fix").written(),
 		}
 	}
 	return tooTangled(data)
@@ -100,8 +99,8 @@ func unreadable(data []byte) *Problem {
 
 func tooLarge(size int64) *Problem {
 	return &Problem{
-		What: fmt.Sprintf("the file has %d bytes, a definition has at most %d (1 MiB)", size, MaxFileSize),
-		Fix:  "check that it is the right file; recordings are files of their own",
+		What: say("large", "bytes", size, "most", MaxFileSize).written(),
+		Fix:  say("large.fix").written(),
 	}
 }
 
@@ -129,10 +128,10 @@ func tooTangled(data []byte) *Problem {
 	open, deepest, line := 0, 0, 0
 	for text := range bytes.Lines(data) {
 		if line++; line > maxLines {
-			return &Problem{Line: line, Column: 1, What: fmt.Sprintf("more than %d lines", maxLines), Fix: "check that it is the right file; one service per file"}
+			return &Problem{Line: line, Column: 1, What: say("lines", "most", maxLines).written(), Fix: say("lines.fix").written()}
 		}
 		if len(text) > maxLine {
-			return &Problem{Line: line, Column: 1, What: fmt.Sprintf("a line of %d bytes", len(text)), Fix: "break it after a comma or, for a text, below a >-"}
+			return &Problem{Line: line, Column: 1, What: say("line", "bytes", len(text)).written(), Fix: say("line.fix").written()}
 		}
 		head := bytes.TrimLeft(text, " ")
 		indent := len(text) - len(head)
@@ -151,18 +150,18 @@ func tooTangled(data []byte) *Problem {
 			deepest = max(deepest, open)
 		}
 		if deepest > maxDepth || marks > maxDepth || indent > 8*maxDepth {
-			return &Problem{Line: line, Column: 1, What: "things nested too deep to be a definition", Fix: "write the definition flat, see docs/service.md"}
+			return &Problem{Line: line, Column: 1, What: say("deep").written(), Fix: say("deep.fix").written()}
 		}
 	}
 	return nil
 }
 
 func syntaxProblem(file string, err error) Problem {
-	p := Problem{File: file, What: "the YAML cannot be read: " + err.Error(), Fix: "check the indentation and the quotes"}
+	p := Problem{File: file, What: say("yaml", "why", err).written(), Fix: say("yaml.fix").written()}
 	var syntax *yaml.SyntaxError
 	if errors.As(err, &syntax) {
 		at := place(syntax.Token)
-		p.Line, p.Column, p.What = at.Line, at.Column, "the YAML cannot be read: "+syntax.Message
+		p.Line, p.Column, p.What = at.Line, at.Column, say("yaml", "why", syntax.Message).written()
 	}
 	return p
 }
@@ -182,8 +181,8 @@ type treeReader struct {
 	refused bool
 }
 
-func (t *treeReader) problem(at Position, what, fix string) {
-	t.problems = append(t.problems, Problem{File: t.file, Line: at.Line, Column: at.Column, What: what, Fix: fix})
+func (t *treeReader) problem(at Position, what, fix words) {
+	t.problems = append(t.problems, Problem{File: t.file, Line: at.Line, Column: at.Column, What: what.written(), Fix: fix.written()})
 }
 
 func (t *treeReader) read(n ast.Node) *node {
@@ -203,11 +202,11 @@ func (t *treeReader) read(n ast.Node) *node {
 		return t.readMapping(n, at)
 	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
 		t.refused = true
-		t.problem(at, "an anchor or alias (& or *)", "write the part out where it is used, or quote the text if it begins with & or *")
+		t.problem(at, say("anchor"), say("anchor.fix"))
 		return &node{kind: empty, at: at}
 	case *ast.TagNode:
 		t.refused = true
-		t.problem(at, "a tag (!)", "quote the text if it begins with !")
+		t.problem(at, say("yamltag"), say("yamltag.fix"))
 		return &node{kind: empty, at: at}
 	default: // strings, and numbers and dates as they are written
 		return &node{kind: scalar, at: at, text: n.GetToken().Value}
@@ -227,12 +226,12 @@ func (t *treeReader) readMapping(m ast.MapNode, at Position) *node {
 		case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
 		default:
 			t.refused = true
-			t.problem(keyAt, "a key that is not a plain word", `write a plain word; quote the keys "*" and "#"`)
+			t.problem(keyAt, say("plain"), say("plain.fix"))
 			continue
 		}
 		name := strings.TrimSpace(key.GetToken().Value)
 		if before, twice := first[name]; twice {
-			t.problem(keyAt, fmt.Sprintf("key %q is written twice, first on line %d", name, before.Line), "keep one of them")
+			t.problem(keyAt, say("key.twice", "key", name, "line", before.Line), say("keep"))
 			continue
 		}
 		first[name] = keyAt

@@ -308,23 +308,23 @@ func (c *config) publicURL() string {
 	return strings.TrimSuffix(cmp.Or(c.Web.Public.URL, "http://"+c.Web.Public.Listen), "/")
 }
 
-// canCallBack says what keeps a service that promises callbacks from making them.
+// canCallBack says what keeps a service that promises callbacks from making them: a service.Sentence, or nil.
 func (c *config) canCallBack(def *service.Definition) error {
 	if r := def.Access.Relay; r != nil && r.Trunk != "" && !slices.ContainsFunc(c.Trunks, func(t trunk) bool { return t.Name == r.Trunk }) {
-		return fmt.Errorf("the relay centre of %s is reached by trunk %q, which %s has not: write the trunk there, or take \"trunk\" out of \"relay\"", c.Service, r.Trunk, c.file)
+		return service.Say("trunk.relay", "service", c.Service, "trunk", r.Trunk, "config", c.file)
 	}
 	for _, lang := range slices.Sorted(maps.Keys(def.Interpreters)) {
 		switch i := def.Interpreters[lang]; {
 		case i.Trunk != "" && !slices.ContainsFunc(c.Trunks, func(t trunk) bool { return t.Name == i.Trunk }):
-			return fmt.Errorf("interpreter %q of %s is reached by trunk %q, which %s has not: write the trunk there, or take \"trunk\" out", lang, c.Service, i.Trunk, c.file)
+			return service.Say("trunk.interpreter", "lang", lang, "service", c.Service, "trunk", i.Trunk, "config", c.file)
 		case i.Trunk == "" && c.callsOut() == "":
-			return fmt.Errorf("the service calls interpreters and no trunk can call out: give a trunk in %s its server, or take \"interpreters\" out of %s", c.file, c.Service)
+			return service.Say("trunk.interpreters", "service", c.Service, "config", c.file)
 		}
 	}
 	if !def.Callback.On || c.callsOut() != "" {
 		return nil
 	}
-	return fmt.Errorf("the service promises callbacks and no trunk can call out: give a trunk in %s its server, or take \"callback\" out of %s", c.file, c.Service)
+	return service.Say("trunk.callback", "service", c.Service, "config", c.file)
 }
 
 // visitOf reads what a checkpoint knows of its caller.

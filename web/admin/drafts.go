@@ -57,6 +57,15 @@ func (v *visit) look() *drafts.Look {
 	return l
 }
 
+// reason is why a definition is refused, in the reader's language where it is said in both.
+func (v *visit) reason(err error) string {
+	var said service.Sentence
+	if errors.As(err, &said) {
+		return said.In(v.Lang)
+	}
+	return err.Error()
+}
+
 func (v *visit) showDraft() {
 	v.told()
 	v.draftPage()
@@ -75,13 +84,13 @@ func (v *visit) draftPage() {
 		})
 	}
 	for _, f := range l.Findings {
-		d.Findings = append(d.Findings, findingRow{v.T("rule." + string(f.Rule)), f.Where, f.What, f.Fix, l.Blocks(f)})
+		d.Findings = append(d.Findings, findingRow{v.T("rule." + string(f.Rule)), f.Where, f.What.In(v.Lang), f.Fix.In(v.Lang), l.Blocks(f)})
 	}
 	for _, p := range l.Problems {
-		d.Problems = append(d.Problems, findingRow{What: p.What, Fix: p.Fix, Error: true})
+		d.Problems = append(d.Problems, findingRow{What: p.What.In(v.Lang), Fix: p.Fix.In(v.Lang), Error: true})
 	}
 	if l.Refused != nil {
-		d.Problems = append(d.Problems, findingRow{What: l.Refused.Error(), Error: true})
+		d.Problems = append(d.Problems, findingRow{What: v.reason(l.Refused), Error: true})
 	}
 	past, err := v.s.Drafts.Store.History(v.r.Context(), "", historyShown)
 	if err != nil {
@@ -243,7 +252,7 @@ func (v *visit) writePart(field, path, value string, p part) (ok bool) {
 		v.wrong(field, "part.byhand")
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			v.wrong(field, "part.problem", "what", p.What, "fix", p.Fix)
+			v.wrong(field, "part.problem", "what", p.What.In(v.Lang), "fix", p.Fix.In(v.Lang))
 		}
 	default:
 		v.s.Log.Error("a draft could not be kept", "path", path, "err", err)
