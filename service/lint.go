@@ -274,7 +274,7 @@ func (l *linter) queues() {
 		case q.Announce <= 0:
 			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", "announce", "queue", id)
 		case q.Announce > maxAnnounce:
-			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", "announce.rare", "queue", id, "every", compact(q.Announce))
+			l.add(RuleAnnounce, 2, Defect, "queues."+id+".announce", "announce.rare", "queue", id, "every", q.Announce)
 		}
 	}
 }

@@ -197,7 +197,7 @@ func (r *reader) links(o *object) {
 			link.Check = link.URL
 		}
 		if link.Every > 0 && link.Every < 10*time.Second {
-			r.problem(lo.get("every").at, say("link.every", "of", lo.label, "every", compact(link.Every)), say("link.every.fix"))
+			r.problem(lo.get("every").at, say("link.every", "of", lo.label, "every", link.Every), say("link.every.fix"))
 		}
 		if l := lo.need("label", "link.label"); l != nil {
 			link.Label = r.label(l, lo.path+".label", labelOf(lo.label))

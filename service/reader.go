@@ -199,14 +199,14 @@ func (o *object) duration(key string, otherwise, least, most time.Duration) time
 		return otherwise
 	}
 	if v < least || v > most {
-		o.r.problem(o.get(key).at, say("bounds", "key", key, "of", o.label, "value", s), say("bounds.fix", "least", compact(least), "most", compact(most)))
+		o.r.problem(o.get(key).at, say("bounds", "key", key, "of", o.label, "value", s), say("bounds.fix", "least", least, "most", most))
 		return otherwise
 	}
 	return v
 }
 
-// compact writes a duration without its zero parts: "2m", not "2m0s".
-func compact(d time.Duration) string {
+// Compact writes a duration as a definition has it, without its zero parts: "2m", not "2m0s".
+func Compact(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

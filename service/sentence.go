@@ -61,6 +61,11 @@ func (w words) in(lang call.Lang) string {
 			with[i] = v.in(lang)
 		case call.Digit:
 			with[i] = string(rune(v))
+		case time.Duration: // in French as people write it, in English as the file has it
+			with[i] = Compact(v)
+			if lang == "fr" {
+				with[i] = text.Span(v)
+			}
 		case string:
 			with[i] = visible(v)
 		}

@@ -30,7 +30,7 @@ func TestMistakesAreToldInFrench(t *testing.T) {
 		{"    queue: accueil\n    choices", "    queue: acueil\n    choices", "la file « acueil » n'existe pas (menu « principal »)", "écrivez « accueil », ou écrivez-le dans « queues »"},
 		{"      9: repeat", "      9: repete", "« repete » n'est pas possible (touche 9 (menu « conduite »))", "écrivez « repeat », ou bien {menu: …}, {info: …} ou {queue: …}"},
 		{"    en: Call, general reception.\n", "", "texte « annonce-accueil » : pas de texte en « en »", "ajoutez « en: » en dessous"},
-		{"    default_aht: 6m", "    default_aht: 6\u202em", "« default_aht » vaut « 6\\u202em », qui n'est pas une durée (file « etrangers »)", "écrivez un nombre et son unité, par exemple « 30s » ou « 2m »"},
+		{"    default_aht: 6m", "    default_aht: 6\u202em", "« default_aht » vaut « 6\\u202em », qui n'est pas une durée (file « etrangers »)", "écrivez un nombre et son unité, par exemple « 30 s » ou « 2 min »"},
 	} {
 		_, err := Parse("prefecture.yaml", []byte(strings.Replace(string(source), c.before, c.after, 1)))
 		var problems Problems

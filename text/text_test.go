@@ -62,3 +62,29 @@ func TestDaysAndHoursAreWrittenAsPeopleWriteThem(t *testing.T) {
 		}
 	}
 }
+
+func TestDurationsAreReadAsPeopleWriteThem(t *testing.T) {
+	for typed, want := range map[string]time.Duration{
+		"3 min": 3 * time.Minute, "3m": 3 * time.Minute, "90 s": 90 * time.Second, "90 secondes": 90 * time.Second, "1 min 30": 90 * time.Second,
+		"1 h 30": 90 * time.Minute, "1h": time.Hour, "2 Heures": 2 * time.Hour, "1 h 5 min 10 s": time.Hour + 5*time.Minute + 10*time.Second,
+		"2 minutes": 2 * time.Minute, "0": 0, "1\u00a0h\u00a005": 65 * time.Minute,
+	} {
+		if got, ok := ParseSpan(typed); !ok || got != want {
+			t.Errorf("%q is %s, %v; want %s", typed, got, ok, want)
+		}
+	}
+	for _, typed := range []string{"", " ", "30", "une heure", "1 h 75", "1 s 30", "-1 min", "3 jours", "9999999 h"} {
+		if got, ok := ParseSpan(typed); ok {
+			t.Errorf("%q was read as %s", typed, got)
+		}
+	}
+	for s := range 4 * 3600 {
+		d := time.Duration(s) * time.Second
+		if got, ok := ParseSpan(Span(d)); !ok || got != d {
+			t.Fatalf("%s is written %q and read %s", d, Span(d), got)
+		}
+	}
+	if got := Span(2*time.Hour + 5*time.Minute); got != "2 h 05 min" {
+		t.Error(got)
+	}
+}

@@ -2,6 +2,9 @@ package text
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"decroche/call"
@@ -48,6 +51,59 @@ func clock(lang call.Lang, form string, t time.Time) string {
 		half = "time.pm"
 	}
 	return Get(lang, id, "h", t.Hour(), "h12", (t.Hour()+11)%12+1, "half", Get(lang, half), "m", t.Minute(), "mm", fmt.Sprintf("%02d", t.Minute()))
+}
+
+// Span writes a duration in units that French and English share: "45 s", "3 min", "1 min 30 s", "2 h 05 min".
+// What is less than a second is left out.
+func Span(d time.Duration) string {
+	var parts []string
+	for _, u := range []struct {
+		of   time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+		n := d / u.of
+		d %= u.of
+		switch {
+		case n > 0 && len(parts) > 0:
+			parts = append(parts, fmt.Sprintf("%02d %s", n, u.name))
+		case n > 0:
+			parts = append(parts, fmt.Sprintf("%d %s", n, u.name))
+		}
+	}
+	if len(parts) == 0 {
+		return "0 s"
+	}
+	return strings.Join(parts, " ")
+}
+
+// spanForm is hours, minutes, seconds, and a last number whose unit goes without saying: "1 h 30", "1 min 30".
+var spanForm = regexp.MustCompile(`^(?:([0-9]{1,6}) *(?:h|heures?|hours?))? *(?:([0-9]{1,6}) *(?:m|mn|min|minutes?))? *(?:([0-9]{1,6}) *(?:s|sec|secondes?|seconds?))? *([0-9]{1,2})?$`)
+
+// ParseSpan reads a duration as people write it, in French or English: "3 min", "1 min 30", "1 h 30", "90 secondes", "2m".
+// A number alone tells no unit and is none, but 0.
+func ParseSpan(s string) (time.Duration, bool) {
+	s = strings.ToLower(strings.Join(strings.Fields(s), " "))
+	m := spanForm.FindStringSubmatch(s)
+	if m == nil || s == "" {
+		return 0, false
+	}
+	number := func(i int) time.Duration {
+		n, _ := strconv.Atoi(m[i]) // at most six digits, or none
+		return time.Duration(n)
+	}
+	d := number(1)*time.Hour + number(2)*time.Minute + number(3)*time.Second
+	switch last := number(4); {
+	case m[4] == "":
+		return d, true
+	case m[3] != "" || last >= 60:
+		return 0, false
+	case m[2] != "":
+		return d + last*time.Second, true
+	case m[1] != "":
+		return d + last*time.Minute, true
+	default:
+		return 0, last == 0
+	}
 }
 
 func dayNumber(t time.Time) int {

@@ -138,8 +138,11 @@ func (v *visit) partName(path string) string {
 	return path
 }
 
-// partText shows the value of a part: texts as they are read, all else as it is written.
+// partText shows the value of a part: texts and settings as they are read, all else as it is written.
 func (v *visit) partText(path, value string) string {
+	if s := v.setting(path); s != nil {
+		return v.shown(*s, value)
+	}
 	if !strings.HasPrefix(path, "prompts.") || value == "" {
 		return value
 	}

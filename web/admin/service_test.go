@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"decroche/people"
 	"decroche/service"
@@ -117,10 +118,14 @@ func TestTheFourteenthOfJulyIsHeardOnThePage(t *testing.T) {
 func TestSettingsAndReasonsAreDrafts(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Editor)
-	v.get("/service/reglages").wants(200, "Rappels", "Numéro du centre relais", "File · Accueil général", `value="3m"`)
+	v.get("/service/reglages").wants(200, "Rappels", "Numéro du centre relais", "File · Accueil général", `value="3 min"`, `value="90 jours"`, "Ceux de la ligne")
 	v.submit("callback.share", "200", "queues.accueil.wrap_up", "45s").wants(422, "Cette valeur n'est pas possible", "écrivez un nombre entier de 1 à 100", `value="200"`)
 	v.get("/service/reglages").submit("callback.share", "30", "callback.offer_above", "").wants(200, "C'est dans le brouillon", `value="30"`)
-	v.submit("links.demarches.url", "pas une adresse").wants(422, "Cette valeur n'est pas possible")
+	v.get("/service/reglages").submit("callback.offer_above", "une heure").wants(422, "écrivez un nombre et son unité, par exemple « 30 s » ou « 2 min »", `value="une heure"`)
+	v.get("/service/reglages").submit("callback.offer_above", "2 h").wants(422, "écrivez une durée de 1 s à 1 h", `value="2 h"`)
+	v.get("/service/reglages").submit("queues.accueil.wrap_up", "1 min 30", "privacy.numbers", "60").wants(200, "C'est dans le brouillon", `value="1 min 30 s"`, `value="60 jours"`)
+	v.get("/service/brouillon").wants(200, "1 min 30 s", "60 jours")
+	v.get("/service/reglages").submit("links.demarches.url", "pas une adresse").wants(422, "Cette valeur n'est pas possible")
 	v.get("/service/reglages").wants(200, "Lien · vos démarches en ligne").submit("links.demarches.url", "https://www.val-d-arzon.example/nouveau").wants(200, "C'est dans le brouillon", "/nouveau")
 	v.get("/service/motifs").wants(200, "Permis de conduire", "DGEF")
 	var permis string
@@ -138,7 +143,7 @@ func TestSettingsAndReasonsAreDrafts(t *testing.T) {
 	v.do(http.MethodPost, "/service/motifs", url.Values{"id": {"recours"}, "label_fr": {"Recours"}, "label_en": {"Appeal"}, "seen": {"0"}}).wants(200, "Recours")
 	l, err := s.srv.Drafts.Look(s.Context())
 	s.must(err)
-	if r := l.Next.Reasons["permis"]; !r.Retired || r.Label["fr"].Say != "Permis" || r.Directorate != "France Titres" || l.Next.Reasons["recours"] == nil || l.Next.Callback.Share != 30 || l.Next.Queues["accueil"].WrapUp.String() != "45s" {
+	if r := l.Next.Reasons["permis"]; !r.Retired || r.Label["fr"].Say != "Permis" || r.Directorate != "France Titres" || l.Next.Reasons["recours"] == nil || l.Next.Callback.Share != 30 || l.Next.Queues["accueil"].WrapUp.String() != "1m30s" || l.Next.Privacy.Numbers != 60*24*time.Hour {
 		t.Errorf("the drafts: %+v, %+v", r, l.Next.Callback)
 	}
 }

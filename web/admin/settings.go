@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"decroche/service"
+	"decroche/text"
 )
 
 // A setting is a simple value of the definition that is changed on the page.
@@ -18,42 +21,52 @@ type setting struct {
 	// part names the queue or the link whose setting it is, "" for the service's.
 	part  string
 	words []string // the values, for a choice; nil for a text
+	unit  unit
 }
+
+// unit is how people write a value.
+type unit int
+
+const (
+	plain unit = iota // as the definition has it
+	span              // "3 min" for 3m
+	days              // "90 jours" for 90d
+)
 
 // settings are those of the page, in their order: one table.
 var settings = []setting{
-	{"offer_above", "callback", "callback.offer_above", "", nil},
-	{"share", "callback", "callback.share", "", nil},
-	{"per_slot", "callback", "callback.per_slot", "", nil},
-	{"days", "callback", "callback.days", "", nil},
-	{"attempts", "callback", "callback.attempts", "", nil},
-	{"per_day", "callback", "callback.per_day", "", nil},
-	{"abandoned", "callback", "callback.abandoned", "", []string{"sms", "nothing"}},
-	{"relay_number", "access", "access.relay.number", "", nil},
-	{"relay_ring", "access", "access.relay.ring", "", nil},
-	{"access_hours", "access", "access.hours", "", nil},
-	{"sample", "survey", "survey.sample", "", nil},
-	{"again_after", "survey", "survey.again_after", "", nil},
-	{"answered", "goals", "indicators.goals.answered", "", nil},
-	{"excellent", "goals", "indicators.goals.excellent", "", nil},
-	{"numbers", "privacy", "privacy.numbers", "", nil},
-	{"journal", "privacy", "privacy.journal", "", nil},
+	{"offer_above", "callback", "callback.offer_above", "", nil, span},
+	{"share", "callback", "callback.share", "", nil, plain},
+	{"per_slot", "callback", "callback.per_slot", "", nil, plain},
+	{"days", "callback", "callback.days", "", nil, plain},
+	{"attempts", "callback", "callback.attempts", "", nil, plain},
+	{"per_day", "callback", "callback.per_day", "", nil, plain},
+	{"abandoned", "callback", "callback.abandoned", "", []string{"sms", "nothing"}, plain},
+	{"relay_number", "access", "access.relay.number", "", nil, plain},
+	{"relay_ring", "access", "access.relay.ring", "", nil, span},
+	{"access_hours", "access", "access.hours", "", []string{"same"}, plain},
+	{"sample", "survey", "survey.sample", "", nil, plain},
+	{"again_after", "survey", "survey.again_after", "", nil, days},
+	{"answered", "goals", "indicators.goals.answered", "", nil, plain},
+	{"excellent", "goals", "indicators.goals.excellent", "", nil, plain},
+	{"numbers", "privacy", "privacy.numbers", "", nil, days},
+	{"journal", "privacy", "privacy.journal", "", nil, days},
 }
 
 // linkSettings are those of each link; whether its site works is on the page of sites.
 var linkSettings = []setting{
-	{"url", "link", "url", "", nil},
-	{"every", "link", "every", "", nil},
+	{"url", "link", "url", "", nil, plain},
+	{"every", "link", "every", "", nil, span},
 }
 
 // queueSettings are those of each queue.
 var queueSettings = []setting{
-	{"max_waiting", "queue", "max_waiting", "", nil},
-	{"ring", "queue", "ring", "", nil},
-	{"wrap_up", "queue", "wrap_up", "", nil},
-	{"announce", "queue", "announce", "", nil},
-	{"within", "queue", "in_time.within", "", nil},
-	{"in_time_share", "queue", "in_time.share", "", nil},
+	{"max_waiting", "queue", "max_waiting", "", nil, plain},
+	{"ring", "queue", "ring", "", nil, span},
+	{"wrap_up", "queue", "wrap_up", "", nil, span},
+	{"announce", "queue", "announce", "", nil, span},
+	{"within", "queue", "in_time.within", "", nil, span},
+	{"in_time_share", "queue", "in_time.share", "", nil, plain},
 }
 
 type settingsView struct{ Groups []settingGroup }
@@ -132,21 +145,63 @@ func (v *visit) settingsPage(typed map[string]string) {
 			last = key
 			w.Groups = append(w.Groups, settingGroup{Name: v.T("settings."+s.group) + s.of(v)})
 		}
-		f := settingField{ID: s.path, Name: v.T("setting." + s.id), Hint: v.T("setting." + s.id + ".hint"), Value: strings.Trim(value, `"`), part: p, Draft: p.Seen != 0}
+		f := settingField{ID: s.path, Name: v.T("setting." + s.id), Hint: v.T("setting." + s.id + ".hint"), Value: v.shown(s, value), part: p, Draft: p.Seen != 0}
 		if t, is := typed[s.path]; is {
 			f.Value = t
 		}
 		if s.words != nil {
-			f.Words = append(f.Words, choice{"", v.T("setting.usual"), f.Value == ""})
-			for _, word := range s.words {
-				f.Words = append(f.Words, choice{word, v.T("setting." + s.id + "." + word), f.Value == word})
-			}
+			f.Words = v.choicesOf(s, f.Value)
 		}
 		g := &w.Groups[len(w.Groups)-1]
 		g.Fields = append(g.Fields, f)
 	}
 	v.Settings = w
 	v.render(http.StatusOK, "settings.html", v.T("settings.title"))
+}
+
+// choicesOf are the values of a setting that is chosen. What the file says in another way is kept.
+func (v *visit) choicesOf(s setting, value string) []choice {
+	all := []choice{{"", v.T("setting.usual"), value == ""}}
+	for _, word := range s.words {
+		all = append(all, choice{word, v.T("setting." + s.id + "." + word), value == word})
+	}
+	if value != "" && !slices.Contains(s.words, value) {
+		all = append(all, choice{value, v.T("setting.byhand"), true})
+	}
+	return all
+}
+
+// shown is a value as people write it.
+func (v *visit) shown(s setting, value string) string {
+	value = strings.Trim(value, `"`)
+	switch s.unit {
+	case span:
+		if d, err := time.ParseDuration(value); err == nil && d%time.Second == 0 {
+			return text.Span(d)
+		}
+	case days:
+		if n, is := strings.CutSuffix(value, "d"); is {
+			return v.T("setting.days.n", "n", n)
+		}
+	}
+	return value
+}
+
+var daysForm = regexp.MustCompile(`^([0-9]{1,6}) *(?:d|j|jours?|days?)?$`)
+
+// meant is what people wrote as the definition has it; what it is not stays as it is, for the parser to tell.
+func (s setting) meant(value string) string {
+	switch s.unit {
+	case span:
+		if d, ok := text.ParseSpan(value); ok {
+			return service.Compact(d)
+		}
+	case days:
+		if m := daysForm.FindStringSubmatch(strings.ToLower(value)); m != nil {
+			return m[1] + "d"
+		}
+	}
+	return value
 }
 
 // writeSettings keeps the settings that were changed, each as a draft of its own.
@@ -160,15 +215,15 @@ func (v *visit) writeSettings() {
 		if !sent {
 			continue
 		}
-		value := strings.TrimSpace(values[0])
+		value := strings.TrimSpace(strings.ReplaceAll(values[0], "\r\n", "\n"))
 		p := v.seenPart(s.path + ":")
-		if value == strings.Trim(p.Was, `"`) {
+		if value == v.shown(s, p.Was) {
 			continue
 		}
 		typed[s.path] = value
 		yaml := ""
 		if value != "" {
-			yaml = service.Scalar(value)
+			yaml = service.Scalar(s.meant(value))
 		}
 		v.writePart(s.path, s.path, yaml, p)
 	}
