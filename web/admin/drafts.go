@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -138,10 +139,13 @@ func (v *visit) partName(path string) string {
 	return path
 }
 
-// partText shows the value of a part: texts and settings as they are read, all else as it is written.
+// partText shows the value of a part: texts, weeks and settings as they are read, all else as it is written.
 func (v *visit) partText(path, value string) string {
 	if s := v.setting(path); s != nil {
 		return v.shown(*s, value)
+	}
+	if slices.ContainsFunc(weeks, func(w week) bool { return w.path == path }) {
+		return v.weekText(value)
 	}
 	if !strings.HasPrefix(path, "prompts.") || value == "" {
 		return value

@@ -14,8 +14,8 @@ import (
 
 // hoursView is the calendar, and the forms of what it is made of.
 type hoursView struct {
-	Days     []dayField
-	Week     part
+	Days     []string // their names, Monday first
+	Weeks    []weekForm
 	Holidays []choice
 	HolyPart part
 	Closures []closureField
@@ -24,6 +24,14 @@ type hoursView struct {
 	Opening  part
 	Prompts  []choice
 	Calendar []weekRow
+}
+
+// weekForm is one of the weeks of the definition.
+type weekForm struct {
+	ID, Name, Hint string
+	Days           []dayField
+	part
+	Draft bool
 }
 
 type dayField struct{ ID, Name, Text string }
@@ -57,6 +65,81 @@ var weekdays = []struct {
 	day time.Weekday
 }{{"mon", 1}, {"tue", 2}, {"wed", 3}, {"thu", 4}, {"fri", 5}, {"sat", 6}, {"sun", 0}}
 
+// week is a week of the definition that the page changes.
+type week struct {
+	id, path string
+	// of gives its hours, nil where none are written, and whether the service has such a week at all.
+	of func(d *service.Definition) (h *service.Hours, there bool)
+	// unsaid: without any hours the part is not written, and has its usual meaning.
+	unsaid bool
+}
+
+// weeks are those of the page, in their order: one table.
+var weeks = []week{
+	{"hours", "hours", func(d *service.Definition) (*service.Hours, bool) { return &d.Hours, true }, false},
+	{"callback", "callback.hours", func(d *service.Definition) (*service.Hours, bool) { return &d.Callback.Hours, d.Callback.On }, true},
+	{"quiet", "callback.off_peak.hours", func(d *service.Definition) (*service.Hours, bool) {
+		return &d.Callback.OffPeak.Hours, d.Callback.On && len(d.Callback.OffPeak.Publics) > 0
+	}, false},
+	{"relay", "access.relay.hours", func(d *service.Definition) (*service.Hours, bool) {
+		if d.Access.Relay == nil {
+			return nil, false
+		}
+		return d.Access.Relay.Hours, true
+	}, true},
+}
+
+// weekForms are the weeks as the definition has them.
+func (v *visit) weekForms() (forms []weekForm, ok bool) {
+	for _, w := range weeks {
+		hours, there := w.of(v.def)
+		if !there {
+			continue
+		}
+		_, seen, ok := v.partOf(w.path)
+		if !ok {
+			return nil, false
+		}
+		f := weekForm{ID: w.id, Name: v.T("hours.week." + w.id), Hint: v.T("hours.week." + w.id + ".hint"), part: seen, Draft: seen.Seen != 0}
+		for _, d := range weekdays {
+			day := dayField{w.dayID(d.id), v.T("day." + d.id), ""}
+			if hours != nil {
+				day.Text = rangesText(hours.Week[d.day])
+			}
+			f.Days = append(f.Days, day)
+		}
+		forms = append(forms, f)
+	}
+	return forms, true
+}
+
+// dayID is the field of a day: "mon" of the line's week, "relay-mon" of another.
+func (w week) dayID(day string) string {
+	if w.id == "hours" {
+		return day
+	}
+	return w.id + "-" + day
+}
+
+var dayWord = regexp.MustCompile(`\b(mon|tue|wed|thu|fri|sat|sun)\b`)
+
+// weekText is the YAML of a week as people read it: "Lundi : 08:30-12:30".
+func (v *visit) weekText(value string) string {
+	var lines []string
+	for line := range strings.SplitSeq(value, "\n") {
+		days, ranges, is := strings.Cut(line, ": ")
+		if !is {
+			return value // "same", or nothing
+		}
+		if ranges == "closed" {
+			ranges = v.T("hours.closed")
+		}
+		days = dayWord.ReplaceAllStringFunc(strings.Trim(days, `"`), func(d string) string { return v.T("day." + d) })
+		lines = append(lines, v.T("hours.line", "days", days, "ranges", ranges))
+	}
+	return strings.Join(lines, "\n")
+}
+
 func (v *visit) showHours() {
 	v.told()
 	v.hoursPage(nil)
@@ -68,7 +151,7 @@ func (v *visit) hoursPage(typed *hoursView) {
 		return
 	}
 	h := &hoursView{}
-	parts := map[string]*part{"hours": &h.Week, "holidays": &h.HolyPart, "closures": &h.Closing, "openings": &h.Opening}
+	parts := map[string]*part{"holidays": &h.HolyPart, "closures": &h.Closing, "openings": &h.Opening}
 	for path, p := range parts {
 		_, seen, ok := v.partOf(path)
 		if !ok {
@@ -77,7 +160,11 @@ func (v *visit) hoursPage(typed *hoursView) {
 		*p = seen
 	}
 	for _, d := range weekdays {
-		h.Days = append(h.Days, dayField{d.id, v.T("day." + d.id), rangesText(v.def.Hours.Week[d.day])})
+		h.Days = append(h.Days, v.T("day."+d.id))
+	}
+	var ok bool
+	if h.Weeks, ok = v.weekForms(); !ok {
+		return
 	}
 	for _, set := range service.HolidaySets() {
 		h.Holidays = append(h.Holidays, choice{string(set), v.T("holidays." + string(set)), v.def.Holidays == set})
@@ -95,8 +182,10 @@ func (v *visit) hoursPage(typed *hoursView) {
 		h.Openings = append(h.Openings, openingField{Day: o.Day.Format(time.DateOnly), Hours: rangesText(o.Ranges)})
 	}
 	if typed != nil { // nothing that was typed is lost
-		if typed.Days != nil {
-			h.Days = typed.Days
+		for _, w := range typed.Weeks {
+			if i := slices.IndexFunc(h.Weeks, func(f weekForm) bool { return f.ID == w.ID }); i >= 0 {
+				h.Weeks[i].Days = w.Days
+			}
 		}
 		if typed.Closures != nil {
 			h.Closures = typed.Closures
@@ -224,14 +313,17 @@ func (v *visit) writeHours() {
 	}
 	typed := &hoursView{}
 	var path, value, field string
-	switch path = v.r.PathValue("part"); path {
-	case "hours":
-		value, field = v.typedWeek(typed), "mon"
-	case "holidays":
+	path = v.r.PathValue("part")
+	at := slices.IndexFunc(weeks, func(w week) bool { return w.id == path })
+	switch {
+	case at >= 0:
+		w := weeks[at]
+		path, value, field = w.path, v.typedWeek(w, typed), w.dayID("mon")
+	case path == "holidays":
 		value, field = service.Scalar(v.r.PostFormValue("holidays")), "holidays"
-	case "closures":
+	case path == "closures":
 		value, field = v.typedClosures(typed), "from-0"
-	case "openings":
+	case path == "openings":
 		value, field = v.typedOpenings(typed), "day-0"
 	default:
 		v.stop(http.StatusNotFound, "missing")
@@ -244,16 +336,23 @@ func (v *visit) writeHours() {
 	v.hoursPage(typed)
 }
 
-func (v *visit) typedWeek(typed *hoursView) string {
+func (v *visit) typedWeek(w week, typed *hoursView) string {
 	var pairs []string
+	form, written := weekForm{ID: w.id}, false
 	for _, d := range weekdays {
-		s := v.r.PostFormValue(d.id)
-		typed.Days = append(typed.Days, dayField{d.id, v.T("day." + d.id), s})
+		id := w.dayID(d.id)
+		s := v.r.PostFormValue(id)
+		form.Days = append(form.Days, dayField{id, v.T("day." + d.id), s})
 		ranges, ok := typedRanges(s)
 		if !ok {
-			v.wrong(d.id, "hours.error.ranges", "day", v.T("day."+d.id))
+			v.wrong(id, "hours.error.ranges", "day", v.T("day."+d.id))
 		}
+		written = written || strings.TrimSpace(s) != ""
 		pairs = append(pairs, d.id, ranges)
+	}
+	typed.Weeks = []weekForm{form}
+	if w.unsaid && !written {
+		return ""
 	}
 	return service.Fields(pairs...)
 }

@@ -89,11 +89,21 @@ func TestHoursAreWrittenAsPeopleWriteThem(t *testing.T) {
 	v.get("/service/horaires").submitTo("/horaires/openings", "day-1", "2026-12-19", "hours-1", "9h-12h").wants(200, "C'est dans le brouillon", `value="2026-12-19"`)
 	v.submitTo("/horaires/openings", "day-2", "2026-12-20").wants(422, "écrivez par exemple")
 	v.get("/service/horaires").submitTo("/horaires/holidays", "holidays", "reunion").wants(200, `value="reunion" selected`)
+	v.get("/service/horaires").wants(200, "Centre relais", "Quand rappeler les usagers", `name="callback-sat" value="08:00-20:00"`, `name="relay-mon" value=""`)
+	v.submitTo("/horaires/relay", "relay-mon", "au matin").wants(422, "Lundi : écrivez par exemple", `name="relay-mon" value="au matin"`, `name="mon" value="09:00-12:00, 14:30-17:00"`)
+	v.get("/service/horaires").submitTo("/horaires/relay", "relay-mon", "8h30-19h", "relay-thu", "9h-12h").wants(200, `name="relay-mon" value="08:30-19:00"`)
+	v.submitTo("/horaires/callback", "callback-sat", "").wants(200, `name="callback-sat" value=""`, `name="callback-fri" value="08:00-20:00"`)
+	v.submitTo("/horaires/quiet", "quiet-mon", "", "quiet-tue", "", "quiet-wed", "", "quiet-thu", "").wants(422, "ces publics ne seraient jamais rappelés")
+	v.get("/service/brouillon").wants(200, "Horaires du centre relais", "Lundi : 08:30-19:00", "Mardi : Fermé", "Quand rappeler les usagers")
+	v.get("/service/horaires").submitTo("/horaires/relay", "relay-mon", "", "relay-thu", "").wants(200, `name="relay-mon" value=""`)
+	if l, err := s.srv.Drafts.Look(s.Context()); err != nil || l.Next.Access.Relay.Hours != nil || len(l.Next.Callback.Hours.Week[6]) != 0 || len(l.Next.Callback.Hours.Week[5]) != 1 {
+		t.Errorf("the drafts: %v, %+v, %+v", err, l.Next.Callback.Hours, l.Next.Access.Relay.Hours)
+	}
 	v.do(http.MethodPost, "/service/horaires/autre", nil).wants(404)
 	l, err := s.srv.Drafts.Look(s.Context())
 	s.must(err)
 	week := l.Next.Hours.Week
-	if len(l.Drafts) != 4 || len(week[1]) != 2 || week[1][1].From != 14*60+30 || len(week[3]) != 0 || len(l.Next.Closures) != 2 || l.Next.Closures[1].Why != "inventaire" || len(l.Next.Openings) != 2 || l.Next.Holidays != "reunion" {
+	if len(l.Drafts) != 5 || len(week[1]) != 2 || week[1][1].From != 14*60+30 || len(week[3]) != 0 || len(l.Next.Closures) != 2 || l.Next.Closures[1].Why != "inventaire" || len(l.Next.Openings) != 2 || l.Next.Holidays != "reunion" {
 		t.Errorf("the drafts: %+v", l.Next)
 	}
 }
