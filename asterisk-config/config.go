@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 )
 
 //go:embed templates/*.conf
@@ -65,6 +66,9 @@ type Trunk struct {
 	Domain string
 	// Codecs in the order offered; default alaw, ulaw.
 	Codecs []string
+	// Check is how often Server is asked (OPTIONS) whether it is there, in whole seconds, 5 s to 10 min; 0:
+	// never, for operators that do not answer.
+	Check time.Duration
 }
 
 var (
@@ -127,6 +131,9 @@ func (t Trunk) values() []error {
 	}
 	if t.Server != "" && !host.MatchString(t.Server) {
 		say("server %q is not a host or host:port", t.Server)
+	}
+	if t.Check != 0 && (t.Check < 5*time.Second || t.Check > 10*time.Minute || t.Check%time.Second != 0) {
+		say("check %s: give whole seconds from 5s to 10m, or 0 for never", t.Check)
 	}
 	if t.Domain != "" && !host.MatchString(t.Domain) {
 		say("domain %q is not a domain", t.Domain)

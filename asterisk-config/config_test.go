@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // valid is a configuration as the program makes it.
@@ -161,6 +162,7 @@ func TestWrongTrunksAreRefusedInWordsAndAllAtOnce(t *testing.T) {
 		"give server, username":     func(c *Config) { c.Trunks[1].Server = "" },
 		"to register, give":         func(c *Config) { c.Trunks[1].Password = "" },
 		"is not a host":             func(c *Config) { c.Trunks[1].Server = "sip.example\ntype=x" },
+		"whole seconds from 5s":     func(c *Config) { c.Trunks[0].Check = 3 * time.Second },
 		"is not a domain":           func(c *Config) { c.Trunks[1].Domain = "a b" },
 		"letters, digits":           func(c *Config) { c.Trunks[1].Username = "a\"b" },
 		"not one line of printable": func(c *Config) { c.Trunks[1].Password = "a\n[global]" },

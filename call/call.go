@@ -166,6 +166,8 @@ const (
 	Busy        RingResult = "busy"
 	Refused     RingResult = "refused"
 	Unreachable RingResult = "unreachable"
+	// NoLine: our own way out failed, the operator or the way to it; nothing is known of who was called.
+	NoLine RingResult = "no_line"
 )
 
 // RingError is a ring without an answer: of an agent, or of a citizen whom we call.

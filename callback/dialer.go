@@ -77,7 +77,8 @@ type Dialer struct {
 	// Connected: caller and agent were put together on the Reservation. For AgentMissed and
 	// AgentRefused the Dialer fails the Reservation if Call has not.
 	Call func(ctx context.Context, w Work) Result
-	// Closed says that a message closes the queue's line for now: nobody is called. nil: never.
+	// Closed says that nobody is called for now: a message closes the queue's line, or the operator is
+	// not there. nil: never.
 	Closed func(queue string) bool
 	// OnLine says that the citizen is on a call to us this very moment: they are not rung
 	// beside it, and their place is kept. nil: never.

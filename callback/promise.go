@@ -125,6 +125,7 @@ const (
 	// HungUp: the citizen answered and hung up before pressing a key.
 	HungUp Result = "hung_up"
 	// The following have not rung the citizen or were no fault of theirs: they do not count as tries.
+	NoLine       Result = "no_line"       // our line to the operator, or the operator, failed
 	AgentMissed  Result = "agent_missed"  // the agent did not answer
 	AgentRefused Result = "agent_refused" // the agent previewed it and gave it back
 	Interrupted  Result = "interrupted"   // by a crash, a restart or a failure of ours
@@ -132,7 +133,7 @@ const (
 
 // Counts says whether the attempt counts as a try at reaching the citizen.
 func (r Result) Counts() bool {
-	return r != AgentMissed && r != AgentRefused && r != Interrupted
+	return r != NoLine && r != AgentMissed && r != AgentRefused && r != Interrupted
 }
 
 // Attempt is one try at keeping a promise; N counts from 1 for each promise.

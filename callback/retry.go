@@ -13,10 +13,13 @@ const usualAttempts = 3
 var usualRetry = []time.Duration{10 * time.Minute, time.Hour, service.NextDay}
 
 // Attempts that never reached the citizen are made again at once; after restAfter of them in
-// a row the promise rests, so that a fault of ours cannot ring agents without end.
+// a row the promise rests, so that a fault of ours cannot ring agents without end. Where the operator
+// fails it rests each time, and from the restAfter-th on that counts: some operators answer so for a
+// number that is not there.
 const (
 	restAfter = 5
 	rest      = 5 * time.Minute
+	shortRest = time.Minute
 )
 
 // Verdict is what the retry rule says of a promise after an attempt.
@@ -35,13 +38,12 @@ type Verdict struct {
 // row, this one included, did not count as tries.
 func Judge(def *service.Definition, zone *time.Location, p Promise, r Result, idle int, now time.Time) Verdict {
 	v := Verdict{State: Pending, Due: p.Due, Tries: p.Tries, Voicemail: p.Voicemail || r == Machine}
-	if !r.Counts() {
+	if !r.Counts() && (r != NoLine || idle < restAfter) {
 		switch {
+		case r == NoLine:
+			v.Due = rested(def, zone, p.Due, now.Add(shortRest))
 		case idle >= restAfter:
-			v.Due = latest(p.Due, now.Add(rest))
-			if at, ok := NextCallable(def, zone, v.Due); ok {
-				v.Due = at
-			}
+			v.Due = rested(def, zone, p.Due, now.Add(rest))
 		case r == AgentMissed || r == AgentRefused:
 			v.State = InLine
 		}
@@ -63,6 +65,15 @@ func Judge(def *service.Definition, zone *time.Location, p Promise, r Result, id
 	}
 	v.Due = at
 	return v
+}
+
+// rested is the first moment after a rest at which the citizen may be called.
+func rested(def *service.Definition, zone *time.Location, due, until time.Time) time.Time {
+	due = latest(due, until)
+	if at, ok := NextCallable(def, zone, due); ok {
+		return at
+	}
+	return due
 }
 
 // afterDelay is from when the try after the given number of tries may be made. The next open

@@ -375,6 +375,7 @@ func TestOnlyTriesThatRangTheCitizenCountAndTheRuleDelaysThem(t *testing.T) {
 		{Interrupted, 2, 4, Pending, "2026-11-23 09:40"},
 		{Interrupted, 2, 5, Pending, "2026-11-23 10:05"},
 		{AgentMissed, 0, 6, Pending, "2026-11-23 10:05"},
+		{NoLine, 2, 4, Pending, "2026-11-23 10:01"},
 	} {
 		v := Judge(def, paris, Promise{Tries: c.tries, Due: due}, c.result, c.idle, now)
 		if v.State != c.state || c.due != "" && !v.Due.Equal(local(c.due)) {
@@ -383,6 +384,9 @@ func TestOnlyTriesThatRangTheCitizenCountAndTheRuleDelaysThem(t *testing.T) {
 		if counted := v.Tries - c.tries; counted == 1 != c.result.Counts() || v.Voicemail != (c.result == Machine) {
 			t.Errorf("%+v: %+v", c, v)
 		}
+	}
+	if v := Judge(def, paris, Promise{Tries: 1, Due: due}, NoLine, 5, now); v.Tries != 2 || !v.Due.Equal(local("2026-11-23 11:00")) {
+		t.Errorf("an operator that fails for the fifth time: %+v", v)
 	}
 	def.Callback.Attempts = 5
 	v := Judge(def, paris, Promise{Tries: 2}, NoAnswer, 0, local("2026-11-27 10:00"))

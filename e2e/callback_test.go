@@ -178,3 +178,43 @@ func TestTheTelephonesInTheBinaryAreEnoughToSeeACallbackKept(t *testing.T) {
 		t.Errorf("the list: %s", out)
 	}
 }
+
+// An operator that is away costs citizens neither their place nor one of their tries, and agents nothing.
+func TestCallbacksWaitForAnOperatorThatIsAway(t *testing.T) {
+	t.Parallel()
+	r := rig.Start(t, rig.Options{Service: callbacksOn(t, ""), Check: "5s"})
+	desk := r.Available("2001")
+	r.Eventually(30*time.Second, "the operator is found to be away", func() error {
+		if !strings.Contains(r.ControllerLog(), "an operator does not answer") {
+			return errors.New("nothing says so")
+		}
+		return nil
+	})
+	id := promised(t, r, nth(1), "dossier")
+	select {
+	case <-desk.Incoming():
+		t.Fatal("an agent was rung for a citizen who cannot be")
+	case <-time.After(5 * time.Second):
+	}
+	if p := show(t, r, id); p.State != callback.Pending || p.Tries != 0 || len(p.History) != 0 {
+		t.Fatalf("the promise: %+v", p)
+	}
+
+	home := mobile(t, r, softphone.Manner{Refuse: 503}) // it is back, and has no circuit
+	agent := r.Answers(desk, 30*time.Second)
+	agent.Hears("fr/recall.agent.no_line", 30*time.Second)
+	agent.Ends(5 * time.Second)
+	p := lastResult(t, r, id, 1, callback.NoLine)
+	if wait := time.Until(p.Due); p.State != callback.Pending || p.Tries != 0 || wait < 30*time.Second || wait > time.Minute {
+		t.Errorf("the promise is %s, due in %s, after %d tries", p.State, wait, p.Tries)
+	}
+	home.Behave(softphone.Manner{})
+	again(t, r, id)
+	agent = r.Answers(desk, 10*time.Second)
+	back := home.answered(t, r)
+	back.Hears("fr/recall.press", 15*time.Second)
+	back.Types("1")
+	isNow(t, r, id, callback.Kept)
+	back.HangsUp()
+	agent.Ends(5 * time.Second)
+}

@@ -113,7 +113,7 @@ func (r *Recall) ended(step string, err error) call.End {
 	reason := map[callback.Result]call.Reason{
 		callback.NoAnswer: call.ReasonNoAnswer, callback.Busy: call.ReasonBusy, callback.Refused: call.ReasonRefused,
 		callback.Machine: call.ReasonVoicemail, callback.NotReached: call.ReasonUnreachable, callback.HungUp: call.ReasonCallerHungUp,
-		callback.AgentMissed: call.ReasonNoAgent, callback.AgentRefused: call.ReasonNoAgent,
+		callback.NoLine: call.ReasonExchange, callback.AgentMissed: call.ReasonNoAgent, callback.AgentRefused: call.ReasonNoAgent,
 	}[r.Result]
 	if reason == "" {
 		reason = call.ReasonInternal
@@ -180,7 +180,7 @@ func (j *Journey) recallDial(ctx context.Context, c call.Call, v *Visit) (string
 		return v.unreached(callback.Interrupted)
 	}
 	result := map[call.RingResult]callback.Result{
-		call.NoAnswer: callback.NoAnswer, call.Busy: callback.Busy, call.Refused: callback.Refused,
+		call.NoAnswer: callback.NoAnswer, call.Busy: callback.Busy, call.Refused: callback.Refused, call.NoLine: callback.NoLine,
 	}[failed.Result]
 	if result == "" {
 		result = callback.NotReached

@@ -231,6 +231,16 @@ func (x *Exchange) line(id string) *line {
 	return x.lines[id]
 }
 
+// Reaches says whether Asterisk reaches a trunk's operator, as far as it knows: one that it does not ask
+// is taken to be there.
+func (x *Exchange) Reaches(ctx context.Context, trunk string) (bool, error) {
+	e, err := x.ari.Endpoint(ctx, "PJSIP", "trunk-"+trunk)
+	if err != nil {
+		return false, fmt.Errorf("ask for trunk %q: %w", trunk, err)
+	}
+	return e.State != "offline", nil
+}
+
 // OnLine tells whether somebody with that number is on a call to us.
 func (x *Exchange) OnLine(n call.Number) bool {
 	x.mu.Lock()

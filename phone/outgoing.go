@@ -198,7 +198,7 @@ func (l *line) Dial(ctx context.Context, d call.Dial) error {
 	case <-t.answered:
 		return nil
 	case <-t.over:
-		return &call.RingError{Result: ringResult(t.cause)}
+		return &call.RingError{Result: citizenResult(t.cause)}
 	case <-timer.C:
 		if !l.stopRinging(ctx) {
 			return nil
@@ -223,6 +223,9 @@ func (l *line) originate(ctx context.Context) error {
 	if !dialable(number) || trunk == "" {
 		l.log.Error("a citizen cannot be rung: no number, or no trunk", "trunk", trunk)
 		l.dialling.end(0)
+		if trunk == "" {
+			return &call.RingError{Result: call.NoLine}
+		}
 		return &call.RingError{Result: call.Unreachable}
 	}
 	again := false
@@ -247,7 +250,18 @@ func (l *line) originate(ctx context.Context) error {
 	}
 	l.log.Warn("Asterisk does not ring a citizen", "trunk", trunk, "err", err)
 	l.dialling.end(0)
-	return &call.RingError{Result: call.Unreachable}
+	return &call.RingError{Result: call.NoLine} // it knows that the operator does not answer
+}
+
+// citizenResult is ringResult for who is called through an operator: its own troubles, and those of the
+// network, are not theirs.
+func citizenResult(cause int) call.RingResult {
+	switch cause {
+	case 34, 38, 41, 42: // 500, 503, 409: no circuit, out of order, a failure for now, congestion
+		return call.NoLine
+	default:
+		return ringResult(cause)
+	}
 }
 
 // dialable tells whether a number has nothing in it but what a telephone has.

@@ -96,7 +96,8 @@ func TestARingInVainSaysWhyAndTheCallGoesOnWithoutTheCitizen(t *testing.T) {
 		"forbidden":           {softphone.Manner{Refuse: 403}, call.Refused},
 		"no such number":      {softphone.Manner{Refuse: 404}, call.Unreachable},
 		"gone":                {softphone.Manner{Refuse: 410}, call.Unreachable},
-		"the network is full": {softphone.Manner{Refuse: 503}, call.Unreachable},
+		"the network is full": {softphone.Manner{Refuse: 503}, call.NoLine},
+		"the operator fails":  {softphone.Manner{Refuse: 500}, call.NoLine},
 		"switched off":        {softphone.Manner{Refuse: 480}, call.NoAnswer},
 		"a time-out there":    {softphone.Manner{Refuse: 408}, call.NoAnswer},
 		"nobody answers":      {softphone.Manner{Never: true}, call.NoAnswer},
@@ -142,7 +143,7 @@ func TestACallThatCannotBeDialledIsUnreachable(t *testing.T) {
 		s.x.PlaceCall(info, func(ctx context.Context, c call.Outgoing) {
 			err = c.Dial(ctx, call.Dial{Timeout: time.Second, Started: func() { t.Errorf("%s: it rings", what) }})
 		})
-		if result(err) != call.Unreachable {
+		if want := map[bool]call.RingResult{true: call.Unreachable, false: call.NoLine}[strings.HasPrefix(what, "no number")]; result(err) != want {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -64,7 +64,7 @@ func (s *server) assembleDesk(ctx context.Context) error {
 	}
 	d.dialer = &callback.Dialer{
 		Store: s.db.Promises(), Book: d.book, Floor: s.floor, Service: s.def.Load, Node: s.c.Node, Epoch: s.epoch,
-		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.closedNow, OnLine: s.x.OnLine, Log: s.log, NewCallID: newOutgoingID,
+		Ready: s.x.Ready, Alive: s.x.Alive, Call: s.callBack, Closed: s.uncallable, OnLine: s.x.OnLine, Log: s.log, NewCallID: newOutgoingID,
 	}
 	s.journey.Callbacks, s.journey.Links, s.journey.Texts = d.book, d.links, textsOf{s}
 	s.journey.MenuURL = signer.MenuURL
@@ -201,7 +201,12 @@ func meets(a agent, q *service.Queue) bool {
 	return true
 }
 
-// closedNow tells of an incident that closes the queue's line: nobody is called meanwhile.
+// uncallable says that nobody of the queue is called for now: its line is closed, or the operator is not there.
+func (s *server) uncallable(queue string) bool {
+	return s.trunks.Down(s.c.callsOut()) || s.closedNow(queue)
+}
+
+// closedNow tells of an incident that closes the queue's line.
 func (s *server) closedNow(queue string) bool {
 	for _, m := range s.board.Active(queue, time.Now()) {
 		if m.Replace {

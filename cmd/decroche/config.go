@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -119,7 +121,12 @@ type trunk struct {
 	PasswordFile string   `yaml:"password_file"`
 	Domain       string   `yaml:"domain"`
 	Codecs       []string `yaml:"codecs"`
+	// Check is how often the operator is asked whether it is there, "20s"; "0": never.
+	Check string `yaml:"check"`
 }
+
+// defaultTrunkCheck is as often as operators bear: a line that is cut is noticed within half a minute.
+const defaultTrunkCheck = "20s"
 
 type agent struct {
 	ID        call.AgentID   `yaml:"id"`
@@ -389,6 +396,9 @@ func (c *config) asterisk(a asteriskconfig.Asterisk) (asteriskconfig.Config, err
 		at := asteriskconfig.Trunk{
 			Name: t.Name, Match: t.Match, Server: t.Server, Register: t.Register,
 			Username: t.Username, Domain: t.Domain, Codecs: t.Codecs,
+		}
+		if at.Check, err = time.ParseDuration(cmp.Or(t.Check, defaultTrunkCheck)); err != nil {
+			return out, fmt.Errorf("trunk %q: check %q: write a duration such as 20s, or 0 for never", t.Name, t.Check)
 		}
 		if t.PasswordFile != "" {
 			if at.Password, err = readSecret(t.PasswordFile); err != nil {

@@ -90,6 +90,7 @@ type server struct {
 	x       *phone.Exchange
 	journey *ivr.Journey
 	desk    desk
+	trunks  trunkWatch
 	states  *stateKeeper
 	http    *http.Server
 	site    *http.Server
@@ -254,6 +255,7 @@ func (s *server) run(ctx context.Context, ready func()) error {
 	serveWeb(ctx, g, s.http, func() error { return s.http.Serve(listener) })
 	serveWeb(ctx, g, s.desk.public, func() error { return s.desk.public.Serve(public) })
 	serveWeb(ctx, g, s.site, func() error { return s.serveSite(site) })
+	g.Go(func() error { return s.watchTrunks(ctx) })
 	g.Go(func() error { return s.desk.dialer.Run(ctx) })
 	g.Go(func() error { return s.desk.outbox.Run(ctx) })
 	g.Go(func() error { return s.ledger.Run(ctx) })

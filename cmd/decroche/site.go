@@ -359,6 +359,9 @@ func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
 	if err := s.ready(); err != nil {
 		add("ready")
 	}
+	for _, name := range s.trunks.All() {
+		add("trunk", "name", name)
+	}
 	def := s.def.Load()
 	for _, q := range s.floor.Queues() {
 		rules := def.Queues[q.ID]

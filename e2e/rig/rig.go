@@ -10,6 +10,7 @@ package rig
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,6 +51,9 @@ type Options struct {
 	Admin string
 	// Database is its URL; SQLite in the rig's folder by default.
 	Database string
+	// Check is how often the operator is asked whether it is there; "" for never, as citizens' telephones
+	// come and go.
+	Check string
 	// Relay adds the trunk "relais" to a relay centre.
 	Relay bool
 	// NoAsterisk and NoController leave a process for the test to start.
@@ -183,10 +187,10 @@ web: {listen: %s, public: {listen: %s}, admin: {listen: %s%s}}
 %s
 `, filepath.Join(cacheDir(), "test-sounds"), database, sip, ari, r.Web, r.Public, r.Admin, o.Admin, o.Config)
 	if !strings.Contains(o.Config, "trunks:") {
-		text += fmt.Sprintf("trunks:\n  - {name: operator, match: [%s], server: \"%s:%d\"}\n", Trunk, Trunk, r.Operator)
+		text += fmt.Sprintf("trunks:\n  - {name: operator, match: [%s], server: \"%s:%d\", check: %s}\n", Trunk, Trunk, r.Operator, cmp.Or(o.Check, "0"))
 		if o.Relay {
 			r.Relay = port.Must(r.tb)
-			text += fmt.Sprintf("  - {name: relais, match: [%s], server: \"%s:%d\"}\n", Centre, Centre, r.Relay)
+			text += fmt.Sprintf("  - {name: relais, match: [%s], server: \"%s:%d\", check: 0}\n", Centre, Centre, r.Relay)
 		}
 	}
 	if !strings.Contains(o.Config, "agents:") {
