@@ -38,8 +38,9 @@ var ErrUnderWay = errors.New("something is under way with this number")
 
 // Kinds of data beside those of the Store.
 const (
-	Contacts = "contacts"
-	Facts    = "facts of the journal"
+	Contacts   = "contacts"
+	Facts      = "facts of the journal"
+	Recordings = "recordings of messages"
 )
 
 // Store keeps what holds numbers in clear, and the log.
@@ -82,9 +83,11 @@ type Office struct {
 	// Registers are those kept elsewhere, by the kind of data.
 	Registers map[string]Register
 	Journal   Journal
-	Ledger    *metrics.Ledger
-	Service   func() *service.Definition
-	Log       *slog.Logger
+	// Recordings deletes what was recorded for incident messages and is of no use any more; nil: nothing is.
+	Recordings func(ctx context.Context, now time.Time) (int64, error)
+	Ledger     *metrics.Ledger
+	Service    func() *service.Definition
+	Log        *slog.Logger
 }
 
 // Erase takes a person out of everything, and gives a receipt. Contacts that can be tied to
@@ -171,7 +174,13 @@ func (o *Office) Purge(ctx context.Context, now time.Time) (Counted, error) {
 	if err != nil {
 		return gone, err
 	}
-	for kind, n := range map[string]int64{Contacts: contacts, Facts: facts} {
+	var voices int64
+	if o.Recordings != nil {
+		if voices, err = o.Recordings(ctx, now); err != nil {
+			return gone, err
+		}
+	}
+	for kind, n := range map[string]int64{Contacts: contacts, Facts: facts, Recordings: voices} {
 		if n > 0 {
 			gone[kind] = n
 		}

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"decroche/ivr"
 )
@@ -96,6 +98,43 @@ func (db *DB) Messages(ctx context.Context, endAfter time.Time) ([]ivr.Message, 
 		return nil, fmt.Errorf("list the messages: %w", db.eng.explain(err))
 	}
 	return list, nil
+}
+
+// DropRecordings deletes the recordings, blobs whose names begin with prefix, that were kept before a moment and
+// that no message names which ended after another; it returns their names behind the prefix.
+func (db *DB) DropRecordings(ctx context.Context, prefix string, kept, ended time.Time) (dropped []string, err error) {
+	err = db.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
+		dropped = nil
+		old, err := rowsOf(ctx, tx, func(r *sql.Rows) (name string, err error) { err = r.Scan(&name); return name, err },
+			`SELECT name FROM blobs WHERE substr(name, 1, $1) = $2 AND at < $3 ORDER BY name`, utf8.RuneCountInString(prefix), prefix, millis(kept))
+		if err != nil || len(old) == 0 {
+			return err
+		}
+		messages, err := rowsOf(ctx, tx, scanMessage, `SELECT `+messageColumns+` FROM messages WHERE until_at > $1 AND sounds <> '{}'`, millis(ended))
+		if err != nil {
+			return err
+		}
+		used := map[string]bool{}
+		for _, m := range messages {
+			for _, name := range m.Sound {
+				used[prefix+name] = true
+			}
+		}
+		for _, name := range old {
+			if used[name] {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, `DELETE FROM blobs WHERE name = $1`, name); err != nil {
+				return err
+			}
+			dropped = append(dropped, strings.TrimPrefix(name, prefix))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("drop old recordings: %w", err)
+	}
+	return dropped, nil
 }
 
 // Stop ends a message, durably, and returns it. Stopping it again changes nothing: the first

@@ -112,7 +112,7 @@ func (statusCmd) Run(e *env) error {
 func (s *server) assembleFigures() {
 	settings := func() *metrics.Settings { return metrics.SettingsOf(s.def.Load()) }
 	s.ledger = &metrics.Ledger{Store: s.db.Ledger(), Settings: settings, Log: s.log}
-	s.office = &privacy.Office{Registers: map[string]privacy.Register{}, Store: s.db, Journal: s.db.Journal(), Ledger: s.ledger, Service: s.def.Load, Log: s.log}
+	s.office = &privacy.Office{Registers: map[string]privacy.Register{}, Store: s.db, Journal: s.db.Journal(), Recordings: s.dropRecordings, Ledger: s.ledger, Service: s.def.Load, Log: s.log}
 	s.figures = &metrics.Figures{Store: s.db.Ledger(), Settings: settings, Now: time.Now}
 }
 

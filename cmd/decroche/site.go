@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -204,6 +205,36 @@ func (s *server) messageSound(ctx context.Context, name string) (string, error) 
 		return "", errors.Join(err, fmt.Errorf("there is no recording %q", name))
 	}
 	return s.writeMessageSound(name, data)
+}
+
+// A recording of a message is kept as long as the site lists the message, 30 days after its end; one that no
+// message has, for a day: somebody may be writing it.
+const (
+	recordingKept   = 24 * time.Hour
+	recordingListed = 30 * 24 * time.Hour
+)
+
+// dropRecordings deletes the recordings of messages that are of no use any more: in the database, and the
+// copies on this node, which come again from there where one is still needed.
+func (s *server) dropRecordings(ctx context.Context, now time.Time) (int64, error) {
+	names, err := s.db.DropRecordings(ctx, soundBlob, now.Add(-recordingKept), now.Add(-recordingListed))
+	if err != nil {
+		return 0, err
+	}
+	here, err := os.ReadDir(s.c.messageSounds())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return int64(len(names)), err
+	}
+	for _, f := range here {
+		info, err := f.Info()
+		if old := err == nil && now.Sub(info.ModTime()) > recordingListed; old || slices.Contains(names, f.Name()) {
+			err = errors.Join(err, os.Remove(filepath.Join(s.c.messageSounds(), f.Name())))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.log.Warn("an old recording of a message could not be removed", "file", f.Name(), "err", err)
+		}
+	}
+	return int64(len(names)), nil
 }
 
 func (c *config) messageSounds() string { return filepath.Join(c.Data, "messages") }

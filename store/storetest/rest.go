@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -195,6 +196,38 @@ func blobs(t *testing.T, e Engine) {
 		got, found, err := db.GetBlob(ctx, "wait")
 		if err != nil || !found || !bytes.Equal(got, want) {
 			t.Fatalf("%d bytes, found %v, %v; want %d bytes", len(got), found, err, len(want))
+		}
+	}
+}
+
+func recordingsGo(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	for _, name := range []string{"sound:unused.wav", "sound:over.wav", "sound:heard.wav", "wait"} {
+		must(t, db.PutBlob(ctx, name, []byte("RIFF")))
+	}
+	now := time.Now()
+	publish := func(name string, until time.Time) {
+		m := message("Le site est en panne.")
+		m.Sound, m.From, m.Until, m.Created = map[call.Lang]string{"fr": name}, until.Add(-time.Hour), until, now
+		if _, err := db.Publish(ctx, m, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("over.wav", now.Add(10*time.Minute))
+	publish("heard.wav", now.Add(time.Hour))
+	drop := func(kept, ended time.Time, want ...string) {
+		t.Helper()
+		if got, err := db.DropRecordings(ctx, "sound:", kept, ended); err != nil || !slices.Equal(got, want) {
+			t.Errorf("dropped %q, %v; want %q", got, err, want)
+		}
+	}
+	drop(now.Add(-time.Minute), now) // they were kept since
+	drop(now.Add(time.Minute), now.Add(30*time.Minute), "over.wav", "unused.wav")
+	drop(now.Add(time.Minute), now.Add(30*time.Minute))
+	for name, want := range map[string]bool{"sound:unused.wav": false, "sound:over.wav": false, "sound:heard.wav": true, "wait": true} {
+		if _, there, err := db.GetBlob(ctx, name); err != nil || there != want {
+			t.Errorf("%s is there: %v, %v", name, there, err)
 		}
 	}
 }

@@ -126,6 +126,7 @@ func Run(t *testing.T, e Engine) {
 		{"accounts are changed by one at a time, and the log tells", accountLife},
 		{"a link serves once, a session until its end", linksAndSessions},
 		{"a blob is kept until the next one", blobs},
+		{"recordings go when no message has them any more", recordingsGo},
 		{"a past call is imported once, without its number", importsOnce},
 		{"an import is written whole or not at all", importsWholeOrNot},
 		{"imports beside each other and a controller lose and double nothing", importsBeside},
