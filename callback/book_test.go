@@ -522,6 +522,24 @@ func TestThreeTriesThenTheCitizenIsToldHowToBookAgain(t *testing.T) {
 	})
 }
 
+func TestOnPaperEverythingIsPromisedAndNothingKept(t *testing.T) {
+	at(t, "2026-11-23 10:00", func(d *desk) {
+		var sent []sms.Message
+		d.Store = Paper{Store: d.store, Sent: func(m sms.Message) { sent = append(sent, m) }}
+		p := d.ask(Request{Kind: Place, Origin: FromQueue, Lang: "fr"})
+		if len(sent) != 1 || sent[0].Purpose != sms.Confirmed {
+			t.Errorf("sent: %+v", sent)
+		}
+		d.slot("2026-11-24 10:00") // the first is not there to be told of
+		if list, err := d.store.Promises(d.t.Context(), Filter{}); err != nil || len(list) != 0 || len(d.store.sms) != 0 {
+			t.Errorf("kept: %+v, %+v, %v", list, d.store.sms, err)
+		}
+		if _, err := d.Cancel(d.t.Context(), p.ID, "page"); err == nil {
+			t.Error("a promise on paper was cancelled")
+		}
+	})
+}
+
 func TestAnAgentWhoDoesNotTakeItCostsTheCitizenNeitherPlaceNorTry(t *testing.T) {
 	at(t, "2026-11-23 10:00", func(d *desk) {
 		p := d.ask(Request{Origin: FromPage})

@@ -190,6 +190,9 @@ func TestCallbacksWaitForAnOperatorThatIsAway(t *testing.T) {
 		}
 		return nil
 	})
+	if r.Metric(`decroche_trunk_down{trunk="operator"}`) != 1 {
+		t.Error("no figure tells that the operator is away")
+	}
 	id := promised(t, r, nth(1), "dossier")
 	select {
 	case <-desk.Incoming():

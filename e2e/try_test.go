@@ -20,7 +20,7 @@ import (
 // obeyed, what is said is read. No agent is rung, and nothing is counted.
 func TestTheLineIsCalledFromTheBrowser(t *testing.T) {
 	t.Parallel()
-	r := rig.Start(t, rig.Options{})
+	r := rig.Start(t, rig.Options{Service: callbacksOn(t, "")})
 	r.Available("2001")
 	for i, name := range []string{"chromium", "firefox"} {
 		t.Run(name, func(t *testing.T) {
@@ -29,6 +29,9 @@ func TestTheLineIsCalledFromTheBrowser(t *testing.T) {
 	}
 	if n := len(r.Facts(call.EventArrived)); n != 0 {
 		t.Errorf("the trials count as %d contacts", n)
+	}
+	if list, texts := promises(t, r, ""), r.Must("sms"); len(list) != 0 || strings.Count(strings.TrimSpace(texts), "\n") != 0 {
+		t.Errorf("the trials have promised %+v, and sent %s", list, texts)
 	}
 	if a := r.Agents()["2001"]; a.State != "available" {
 		t.Errorf("the agent is %s", a.State)
@@ -46,7 +49,11 @@ func tryFrom(t *testing.T, r *rig.Rig, name, program, account string) {
 	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", account, "--role", "editor"))
 	job, err := json.Marshal(map[string]any{
 		"modules": browser.Modules(t, lock), "name": name, "program": browser.Program(t, program), "link": link, "shots": os.Getenv("DECROCHE_SHOTS"),
-		"first": "Bonjour et bienvenue.", "menu": "Dossier, tapez 1.", "second": "Titre de séjour, tapez 1.", "closed": "+33199003941", "shut": "fermés",
+		"first": "Bonjour et bienvenue.", "menu": "Dossier, tapez 1.", "second": "Titre de séjour, tapez 1.",
+		"noted": "C'est noté", "written": "nous vous rappelons dès que votre tour vient",
+		"asks": [][2]string{
+			{"Dossier, tapez 1.", "1"}, {"Pour être rappelé, tapez 1.", "1"}, {"Pour garder ce numéro, tapez 1.", "1"}, {"Pour être rappelé à votre tour", "1"},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +82,7 @@ func tryFrom(t *testing.T, r *rig.Rig, name, program, account string) {
 		}
 		t.Log(lines.Text())
 	}
-	if err != nil || !done["heard"] || !done["pressed"] || !done["over"] || !done["done"] {
+	if err != nil || !done["heard"] || !done["pressed"] || !done["over"] || !done["promised"] || !done["done"] {
 		t.Errorf("phone.mjs ended early: %v %s", err, says.String())
 	}
 }

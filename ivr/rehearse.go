@@ -11,6 +11,7 @@ import (
 	"decroche/callback"
 	"decroche/routing"
 	"decroche/service"
+	"decroche/sms"
 )
 
 // Rehearsal is what a caller would hear, up to a question, the line of those who wait, or the end.
@@ -30,6 +31,8 @@ type Rehearsal struct {
 type Turn struct {
 	Sounds []call.Sound
 	Key    call.Digit
+	// Written is a text message that the caller would be sent.
+	Written string
 }
 
 // RehearsedSilence among the keys of a rehearsal is of who presses none.
@@ -142,16 +145,17 @@ func (granted) Options(context.Context, callback.Request) (callback.Options, err
 func (granted) Offer(string, string, time.Duration, time.Time) (bool, string) { return false, "" }
 
 // Try drives a call that somebody of the service has placed to try the line: the journey of a definition
-// as it is now, on a floor without agents. Nothing of it is kept, no promise is made and no text is sent.
-// told hears what is said, and the keys.
-func (j *Journey) Try(ctx context.Context, def *service.Definition, c call.Call, told func(Turn)) error {
+// as it is now, on a floor without agents. Nothing of it is kept and no text is sent; book makes its promises, which
+// nobody keeps. told hears what is said and written, and the keys.
+func (j *Journey) Try(ctx context.Context, def *service.Definition, book Callbacks, c call.Call, told func(Turn)) error {
 	floor := routing.NewFloor(routing.Options{Journal: nowhere{}})
 	defer floor.Close()
 	floor.SetQueues(def.Queues)
 	alone := *j
 	alone.Service = func() *service.Definition { return def }
 	alone.Floor, alone.Journal, alone.Log = floor, nowhere{}, slog.New(slog.DiscardHandler)
-	alone.Keep, alone.Heard, alone.Texts, alone.Tags, alone.Surveys, alone.Callbacks = nil, nil, nil, nil, nil, nil
+	alone.Keep, alone.Heard, alone.Tags, alone.Surveys = nil, nil, nil, nil
+	alone.Callbacks, alone.Texts = book, shown{told}
 	steps, v := alone.Steps(), new(Visit)
 	v.Settled = func() {}
 	line := &transcribed{Call: c, told: told}
@@ -166,6 +170,14 @@ func (j *Journey) Try(ctx context.Context, def *service.Definition, c call.Call,
 		}
 		step = next
 	}
+	return nil
+}
+
+// shown tells of text messages in place of sending them.
+type shown struct{ told func(Turn) }
+
+func (s shown) SendText(_ context.Context, m sms.Message) error {
+	s.told(Turn{Written: m.Text})
 	return nil
 }
 

@@ -241,6 +241,17 @@ func (s *server) gauges() []metrics.Gauge {
 				emit(down, l.ID)
 			}
 		}},
+		{Name: "decroche_trunk_down", Help: "1 while the operator of the trunk does not answer: nobody is called back by it.", Labels: []string{"trunk"}, Read: func(emit func(float64, ...string)) {
+			for _, t := range s.c.Trunks {
+				down := 0.0
+				if s.trunks.Down(t.Name) {
+					down = 1
+				}
+				if t.Server != "" {
+					emit(down, t.Name)
+				}
+			}
+		}},
 		{Name: "decroche_lines", Help: "Callers on the line.", Read: func(emit func(float64, ...string)) { emit(float64(s.x.Lines())) }},
 		{Name: "decroche_ready", Help: "1 when calls can be taken.", Read: func(emit func(float64, ...string)) {
 			v := 0.0

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/callback"
 	"decroche/ivr"
 	"decroche/phone"
 	"decroche/service"
+	"decroche/sms"
 	"decroche/web/admin"
 )
 
@@ -113,6 +115,14 @@ func (t *trials) close(key string) {
 	}
 }
 
+// book promises a trial what it would promise a citizen now, by the definition that is tried; nothing is kept.
+func (t *trials) book(r *trial) *callback.Book {
+	book := *t.s.desk.book
+	book.Service, book.Journal, book.Texts, book.Changed = func() *service.Definition { return r.def }, nil, nil, nil
+	book.Store = callback.Paper{Store: t.s.db.Promises(), Sent: func(m sms.Message) { r.tell(ivr.Turn{Written: m.Text}) }}
+	return &book
+}
+
 // drive takes a call that tries the line through the journey; ok is false for any other call.
 func (t *trials) drive(ctx context.Context, c call.Call) (ok bool) {
 	key, is := strings.CutPrefix(c.Info().Trunk, phone.TrialTrunk)
@@ -124,7 +134,7 @@ func (t *trials) drive(ctx context.Context, c call.Call) (ok bool) {
 	t.mu.Unlock()
 	if r != nil { // nil: of a controller before this one
 		defer t.close(key)
-		err := t.s.journey.Try(ctx, r.def, c, r.tell)
+		err := t.s.journey.Try(ctx, r.def, t.book(r), c, r.tell)
 		if err != nil && !errors.Is(err, call.ErrHangup) && context.Cause(ctx) == nil {
 			t.s.log.Error("a trial of the line ended early", "call", c.Info().ID, "err", fmt.Errorf("try: %w", err))
 		}

@@ -72,10 +72,18 @@ try {
   tell({ pressed: true })
   await page.click('#hangup')
   await page.locator('#call:enabled').waitFor()
-  // Again, and this time the line hangs up: nobody is left behind.
-  await page.selectOption('#number', job.closed)
+  // Again: a caller who waits asks to be called back. The promise and its message are made on paper, and the line
+  // hangs up: nobody is left behind.
   await page.click('#call')
-  await page.locator('[role=log] p', { hasText: job.shut }).waitFor()
+  await page.locator('#hangup:enabled').waitFor()
+  for (const [said, key] of job.asks) {
+    await page.locator('[role=log] p', { hasText: said }).first().waitFor()
+    await page.click(`[data-key="${key}"]`)
+  }
+  await page.locator('[role=log] p', { hasText: job.noted }).waitFor()
+  await page.locator('[role=log] p.written', { hasText: job.written }).waitFor()
+  if (job.shots && job.name === 'chromium') await page.screenshot({ path: join(job.shots, `site-promise-${job.name}-1280.png`), fullPage: true })
+  tell({ promised: true })
   await page.locator('#call:enabled').waitFor({ timeout: 60_000 })
   tell({ over: true })
 } catch (e) {

@@ -125,8 +125,9 @@ func (v *visit) turn(t ivr.Turn) []byte {
 		Text string    `json:"text"`
 	}
 	said := struct {
-		Said []line `json:"said"`
-		Key  string `json:"key,omitempty"`
+		Said    []line `json:"said"`
+		Key     string `json:"key,omitempty"`
+		Written string `json:"written,omitempty"`
 	}{}
 	for _, s := range t.Sounds {
 		words := s.Text
@@ -137,6 +138,9 @@ func (v *visit) turn(t ivr.Turn) []byte {
 	}
 	if t.Key != 0 {
 		said.Key = v.T("play.key", "key", string(rune(t.Key)))
+	}
+	if t.Written != "" {
+		said.Written = v.T("phone.sms", "text", t.Written)
 	}
 	raw, err := json.Marshal(said)
 	if err != nil {

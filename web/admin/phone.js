@@ -17,11 +17,11 @@ function show (on) {
   for (const k of keys) k.disabled = !on
 }
 
-function write (text, lang, strong) {
+function write (text, lang, kind) {
   const p = document.createElement('p')
   p.textContent = text
   if (lang) p.lang = lang
-  if (strong) p.className = 'key'
+  if (kind) p.className = kind
   log.append(p)
   log.scrollTop = log.scrollHeight
 }
@@ -50,7 +50,8 @@ async function begin () {
   stream.onmessage = e => {
     const turn = JSON.parse(e.data)
     for (const s of turn.said ?? []) write(s.text, s.lang)
-    if (turn.key) write(turn.key, '', true)
+    if (turn.key) write(turn.key, '', 'key')
+    if (turn.written) write(turn.written, '', 'written')
   }
   stream.addEventListener('over', () => stream.close())
   const socket = new JsSIP.WebSocketInterface(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/service/appeler/ws`)
