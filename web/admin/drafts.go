@@ -142,6 +142,9 @@ func (v *visit) partName(path string) string {
 // partText shows the value of a part: texts, weeks and settings as they are read, all else as it is written.
 func (v *visit) partText(path, value string) string {
 	if s := v.setting(path); s != nil {
+		if slices.Contains(s.words, value) {
+			return v.T("setting." + s.id + "." + value)
+		}
 		return v.shown(*s, value)
 	}
 	if slices.ContainsFunc(weeks, func(w week) bool { return w.path == path }) {

@@ -158,6 +158,20 @@ func TestSettingsAndReasonsAreDrafts(t *testing.T) {
 	}
 }
 
+// Hours of the access that are written in the file are no word to choose: the page keeps them as they are.
+func TestASettingThatIsWrittenInAnotherWayStaysAsItIs(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	const own = "mon-fri: 09:00-12:00\nsat: 09:00-11:00"
+	s.must(s.srv.Drafts.Write(s.Context(), "access.hours", own, "same", 0, "noe"))
+	v.get("/service/reglages").wants(200, "Ce qui est écrit dans le fichier du service")
+	v.submit("access.hours", strings.ReplaceAll(own, "\n", "\r\n"), "callback.abandoned", "nothing").wants(200, "C'est dans le brouillon") // as browsers send lines
+	v.get("/service/brouillon").wants(200, "Envoyer un SMS", "Ne rien envoyer")
+	if now, _, err := s.srv.Drafts.Part(s.Context(), "access.hours"); err != nil || now != own {
+		t.Errorf("the hours of the access are now %q, %v", now, err)
+	}
+}
+
 func TestWhatTheGuideRefusesCannotBePublished(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Editor)
