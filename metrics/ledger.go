@@ -283,6 +283,7 @@ type book struct {
 	newLinks []Link
 	stale    map[Interval]bool // days and months whose sums are not kept
 	fresh    bool              // being rebuilt: nothing is kept yet
+	recalled bool              // those under way that began before the book was opened are in memory
 	sums     sums              // those under way, while fresh
 	// counting has the rows that contacts were last counted in, and work is room for it;
 	// spending and spent are those of agents' time.

@@ -343,29 +343,47 @@ func (h *hearing) read(ctx context.Context, journal *store.Journal, since time.T
 	return err
 }
 
-// boardDay are the figures of the live board, by queue.
+// boardDay are the figures of the live board, by queue: those of the ledger, which counts calls that are over,
+// and the conversations under way.
 func (s *server) boardDay(ctx context.Context) (map[string]admin.Day, error) {
 	now := time.Now().In(s.def.Load().Location)
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	hour := time.Date(now.Year(), now.Month(), now.Day(), now.Hour(), 0, 0, 0, now.Location())
 	end := now.Truncate(15 * time.Minute).Add(15 * time.Minute)
 	out := map[string]admin.Day{}
-	lines, err := s.figures.Lines(ctx, metrics.Query{From: midnight, To: end, By: metrics.ByQueue})
-	last, err2 := s.figures.Lines(ctx, metrics.Query{From: hour, To: end, By: metrics.ByQueue})
-	live, err3 := s.db.Promises().Promises(ctx, callback.Filter{States: []callback.State{callback.Pending, callback.InLine, callback.Calling}, Until: end})
-	if err := errors.Join(err, err2, err3); err != nil {
-		return nil, err
+	day := func(queue string, c *metrics.Cell) {
+		d := out[queue]
+		d.Requested, d.Answered = d.Requested+c.N(metrics.Asked), d.Answered+c.N(metrics.AnsweredCalls)
+		d.Offered, d.InTime = d.Offered+c.N(metrics.Offered)-c.N(metrics.AbandonedShort), d.InTime+c.N(metrics.InTimeAnswers)
+		d.Abandoned += c.N(metrics.AbandonedQueue)
+		out[queue] = d
 	}
-	for _, l := range lines {
-		out[l.Value] = admin.Day{
-			Requested: l.Cell.N(metrics.Asked), Answered: l.Cell.N(metrics.AnsweredCalls), InTime: l.Cell.N(metrics.InTimeAnswers),
-			Offered: l.Cell.N(metrics.Offered), Abandoned: l.Cell.N(metrics.AbandonedQueue),
+	thisHour := func(queue string, c *metrics.Cell) {
+		d := out[queue]
+		d.HourRequested, d.HourAnswered = d.HourRequested+c.N(metrics.Asked), d.HourAnswered+c.N(metrics.AnsweredCalls)
+		out[queue] = d
+	}
+	err := s.ledger.Live(ctx, func(underWay metrics.UnderWay) error {
+		for _, span := range []struct {
+			since time.Time
+			add   func(string, *metrics.Cell)
+		}{{midnight, day}, {hour, thisHour}} {
+			over, err := s.figures.Lines(ctx, metrics.Query{From: span.since, To: end, By: metrics.ByQueue})
+			if err != nil {
+				return err
+			}
+			for _, l := range over {
+				span.add(l.Value, l.Cell)
+			}
+			for queue, c := range underWay(metrics.ByQueue, span.since) {
+				span.add(queue, c)
+			}
 		}
-	}
-	for _, l := range last {
-		d := out[l.Value]
-		d.HourRequested, d.HourAnswered = l.Cell.N(metrics.Asked), l.Cell.N(metrics.AnsweredCalls)
-		out[l.Value] = d
+		return nil
+	})
+	live, err2 := s.db.Promises().Promises(ctx, callback.Filter{States: []callback.State{callback.Pending, callback.InLine, callback.Calling}, Until: end})
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
 	}
 	for _, p := range live {
 		d := out[p.Queue]

@@ -4,9 +4,11 @@
 const board = document.querySelector('#board')
 if (board) {
   const lost = document.querySelector('#lost')
+  const news = document.querySelector('#news')
   let heard = Date.now()
   let source
 
+  const alarms = () => [...board.querySelectorAll('.alarm h3')].map(h => h.textContent)
   const follow = () => {
     source = new EventSource(board.dataset.stream)
     source.onmessage = e => {
@@ -15,7 +17,10 @@ if (board) {
       const focused = document.activeElement?.closest?.('.scroll')
       const label = focused?.getAttribute('aria-labelledby')
       const left = focused?.scrollLeft
+      const known = alarms()
       board.innerHTML = e.data // our own server's page, escaped there
+      const fresh = alarms().filter(a => !known.includes(a))
+      if (fresh.length) news.textContent = `${news.dataset.prefix} ${fresh.join('. ')}` // who cannot see it is told, once
       if (label) { // whoever reads a table by the keyboard stays in it
         const same = board.querySelector(`.scroll[aria-labelledby="${label}"]`)
         same?.focus({ preventScroll: true })

@@ -24,6 +24,8 @@ type floorView struct {
 	Agents []agentRow
 	Alarms []Alarm
 	States []stateCount
+	// Stale says of when the figures of the day are, when they are not of now.
+	Stale string
 	// Elsewhere are the other lines.
 	Elsewhere []Elsewhere
 }
@@ -64,13 +66,16 @@ type boards struct {
 	ended   bool
 	viewers map[chan []byte]call.Lang
 	last    map[call.Lang][]byte
-	day     map[string]Day
-	dayAt   time.Time
+	// day are the figures of the day as they were last counted, at dayAt; counting says that they are being.
+	day      map[string]Day
+	dayAt    time.Time
+	counting bool
 }
 
 const (
 	boardEvery = 500 * time.Millisecond
-	dayEvery   = 5 * time.Second
+	// dayPatience bounds the counting of the day; figures that are older are said to be.
+	dayPatience = 5 * time.Second
 	// aliveEvery tells a proxy, and the browser, that the stream lives; and looks whether the session does.
 	aliveEvery = 10 * time.Second
 )
@@ -88,24 +93,24 @@ func (s *Server) Close() {
 
 // showFloor is the board as it is now; its script keeps it so.
 func (v *visit) showFloor() {
-	day, err := v.s.today(v.r.Context())
-	if err != nil {
-		v.fail("count the day", err)
-		return
+	if _, err := v.s.today(v.r.Context()); err != nil {
+		v.s.Log.Warn("the board has no figures of the day", "err", err)
 	}
-	v.Floor = v.board(day)
+	v.Floor = v.board(v.s.boards.counted())
 	v.render(http.StatusOK, "floor.html", v.T("floor.title"))
 }
 
-// today are the figures of the day, a few seconds old at most.
+// today counts the day, unless that was done just now.
 func (s *Server) today(ctx context.Context) (map[string]Day, error) {
 	b := &s.boards
 	b.mu.Lock()
-	day, fresh := b.day, time.Since(b.dayAt) < dayEvery
+	day, fresh := b.day, time.Since(b.dayAt) < boardEvery/2
 	b.mu.Unlock()
 	if fresh {
 		return day, nil
 	}
+	ctx, done := context.WithTimeout(ctx, dayPatience)
+	defer done()
 	day, err := s.Today(ctx)
 	if err != nil {
 		return nil, err
@@ -114,6 +119,39 @@ func (s *Server) today(ctx context.Context) (map[string]Day, error) {
 	defer b.mu.Unlock()
 	b.day, b.dayAt = day, time.Now()
 	return day, nil
+}
+
+// counted are the figures of the day as they were last counted, and when.
+func (b *boards) counted() (day map[string]Day, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.day, b.dayAt
+}
+
+// count has the day counted, and waits a little for it: who waits and who answers is pushed in time,
+// whatever the database does.
+func (b *boards) count(ctx context.Context, s *Server) {
+	b.mu.Lock()
+	busy := b.counting
+	b.counting = true
+	b.mu.Unlock()
+	if busy {
+		return
+	}
+	counted := make(chan struct{})
+	go func() {
+		defer close(counted)
+		if _, err := s.today(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Warn("the board has no figures of the day", "err", err)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.counting = false
+	}()
+	select {
+	case <-counted:
+	case <-time.After(boardEvery / 2):
+	}
 }
 
 // streamFloor pushes the board until the browser, the session or the server goes.
@@ -202,14 +240,9 @@ func (b *boards) run(s *Server) {
 			return
 		}
 		b.mu.Unlock()
-		bounded, done := context.WithTimeout(ctx, dayEvery)
-		day, err := s.today(bounded)
-		done()
-		if err != nil {
-			s.Log.Warn("the board has no figures of the day", "err", err)
-		}
+		b.count(ctx, s)
 		for l := range langs {
-			b.push(l, s.rendered(l, day))
+			b.push(l, s.rendered(l))
 		}
 	}
 }
@@ -236,10 +269,10 @@ func (b *boards) push(lang call.Lang, board []byte) {
 }
 
 // rendered is the board as an event of the stream.
-func (s *Server) rendered(lang call.Lang, day map[string]Day) []byte {
+func (s *Server) rendered(lang call.Lang) []byte {
 	v := &visit{s: s, def: s.Service(), now: time.Now(), Lang: lang}
 	var page, out bytes.Buffer
-	if err := pages.ExecuteTemplate(&page, "board", v.board(day)); err != nil {
+	if err := pages.ExecuteTemplate(&page, "board", v.board(s.boards.counted())); err != nil {
 		s.Log.Error("the board could not be written", "err", err)
 		return nil
 	}
@@ -253,9 +286,15 @@ func (s *Server) rendered(lang call.Lang, day map[string]Day) []byte {
 // T is a text of the board.
 func (f *floorView) T(id string, pairs ...any) string { return f.v.T(id, pairs...) }
 
-// board is how things stand.
-func (v *visit) board(day map[string]Day) *floorView {
+// board is how things stand, with the figures of the day as they were counted at a moment.
+func (v *visit) board(day map[string]Day, counted time.Time) *floorView {
 	f := &floorView{v: v, At: text.Clock(v.Lang, v.now.In(v.zone())), Alarms: v.s.Alarms(v.Lang), Elsewhere: v.elsewhere()}
+	switch {
+	case counted.IsZero():
+		f.Stale = v.T("floor.uncounted")
+	case v.now.Sub(counted) > dayPatience:
+		f.Stale = v.T("floor.stale", "when", v.when(counted))
+	}
 	for _, q := range v.s.Floor.Queues() {
 		f.Queues = append(f.Queues, v.queueRow(q, day[q.ID]))
 	}

@@ -44,12 +44,11 @@ type others struct {
 
 // Board is how this line stands, for the boards of others.
 func (s *Server) Board(ctx context.Context, lang call.Lang) (any, error) {
-	day, err := s.today(ctx)
-	if err != nil {
+	if _, err := s.today(ctx); err != nil {
 		return nil, err
 	}
 	v := &visit{s: s, def: s.Service(), now: time.Now(), Lang: lang}
-	f := v.board(day)
+	f := v.board(s.boards.counted())
 	return Elsewhere{Name: v.Service(), Queues: f.Queues, Alarms: f.Alarms}, nil
 }
 
