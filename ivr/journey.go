@@ -110,7 +110,7 @@ type Visit struct {
 	// Greeted callers are not welcomed to the queue again.
 	QueueGreeted bool            `json:"queue_greeted,omitempty"`
 	Announcer    *wait.Announcer `json:"announcer,omitempty"`
-	News         []int64         `json:"news,omitempty"` // incident messages heard
+	News         []int64         `json:"news,omitempty"` // incident messages heard, by Message.Words
 	Leg          *call.LegState  `json:"leg,omitempty"`
 	// Connected is when caller and agent began to talk, the colleague of a transfer included;
 	// Talking is whose conversation the journal knows of and has not closed.

@@ -1,8 +1,10 @@
 package ivr
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,8 +23,11 @@ const (
 	messageLang = call.Lang("fr")
 )
 
-// ErrNoMessage is of an id that no message has.
-var ErrNoMessage = errors.New("there is no such message")
+// ErrNoMessage is of an id that no message has, ErrMessageOver of one whose place was to be taken and that is over.
+var (
+	ErrNoMessage   = errors.New("there is no such message")
+	ErrMessageOver = errors.New("the message that this one takes the place of is over")
+)
 
 // Message is an incident message: what callers hear now, for as long as it runs.
 type Message struct {
@@ -43,6 +48,9 @@ type Message struct {
 	// Held: it waits for a second person. ApprovedBy is who let it out; "" where nobody had to.
 	Held       bool
 	ApprovedBy string
+	// Instead is a message that this one takes the place of, from the moment it is heard; 0 for none. Continues is
+	// the first message with the same words that it goes on from: who heard that one is not told again; 0 for none.
+	Instead, Continues int64
 	// From and Until bound the message: From ≤ now < Until. Until is never zero.
 	From, Until time.Time
 	Created     time.Time
@@ -52,12 +60,22 @@ type Message struct {
 	StoppedBy string
 }
 
+// Over says that no caller will hear the message after that time.
+func (m Message) Over(at time.Time) bool {
+	return !at.Before(m.Until) || !m.Stopped.IsZero() && !at.Before(m.Stopped)
+}
+
 // Active says whether callers hear the message at that time.
 func (m Message) Active(at time.Time) bool {
-	if m.Held || at.Before(m.From) || !at.Before(m.Until) {
-		return false
-	}
-	return m.Stopped.IsZero() || at.Before(m.Stopped)
+	return !m.Held && !at.Before(m.From) && !m.Over(at)
+}
+
+// Words is the id by which callers are known to have heard these words.
+func (m Message) Words() int64 { return cmp.Or(m.Continues, m.ID) }
+
+// SameWords says that callers hear the same of two messages.
+func (m Message) SameWords(o Message) bool {
+	return maps.Equal(m.Text, o.Text) && maps.Equal(m.Sound, o.Sound) && m.Offer == o.Offer && m.Replace == o.Replace
 }
 
 // Validate says everything that is wrong with a message about to be published at now.

@@ -70,7 +70,7 @@ func (j *Journey) sayIncidents(ctx context.Context, c call.Call, v *Visit, queue
 // those alone that end the call.
 func (j *Journey) unheard(v *Visit, queue string) (list []Message) {
 	for _, m := range j.News.Active(queue, j.now()) {
-		if !slices.Contains(v.News, m.ID) && (m.Replace || !v.relayed()) {
+		if !slices.Contains(v.News, m.Words()) && (m.Replace || !v.relayed()) {
 			list = append(list, m)
 		}
 	}
@@ -147,7 +147,7 @@ func (j *Journey) offered(ctx context.Context, c call.Call, v *Visit, m Message)
 }
 
 func (j *Journey) heard(c call.Call, v *Visit, m Message) {
-	v.News = append(v.News, m.ID)
+	v.News = append(v.News, m.Words())
 	j.note(c, call.EventMessage, "id", m.ID, "queue", m.Queue)
 }
 

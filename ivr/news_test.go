@@ -102,3 +102,24 @@ func TestAHeldMessageIsHeardByNobody(t *testing.T) {
 		c.hears("fr/bienvenue", "fr/menu-principal")
 	})
 }
+
+func TestAMessageThatOnlyLastsLongerIsNotHeardTwice(t *testing.T) {
+	play(t, func(s *stage) {
+		s.board.publish(Message{Until: time.Now().Add(time.Minute)})
+		c := s.waiting(10 * time.Second)
+		heard := func(message string) bool { return strings.Contains(strings.Join(c.names(), " "), message) }
+		if !heard("message:1") {
+			t.Fatalf("who waits heard %q", c.names())
+		}
+		s.board.publish(Message{From: time.Now().Add(time.Minute), Instead: 1, Continues: 1})
+		time.Sleep(5 * time.Minute)
+		if heard("message:2") {
+			t.Error("the same words were heard twice")
+		}
+		s.board.publish(Message{Instead: 2, Text: map[call.Lang]string{"fr": "C'est réparé."}})
+		time.Sleep(2 * time.Minute)
+		if !heard("message:3") {
+			t.Error("other words were not heard")
+		}
+	})
+}

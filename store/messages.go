@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -18,16 +17,19 @@ import (
 var (
 	// ErrNoMessage is returned for an id that no message has.
 	ErrNoMessage = ivr.ErrNoMessage
+	// ErrMessageOver is returned when the message whose place is to be taken is over.
+	ErrMessageOver = ivr.ErrMessageOver
 	// ErrRequestReused is returned when a request's key was used before for another message.
 	ErrRequestReused = errors.New("the key of the request was used for another message")
 )
 
-const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds, offer, held, approved_by`
+const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds, offer, held, approved_by, instead, continues`
 
 // Publish keeps a message, durably, and returns it with its id. A zero Created is now, a zero
 // From is Created. A message that ivr.Message.Validate refuses is not kept. A request that
 // comes again with the same key returns the first message and makes no second one; an
-// empty key is never the same.
+// empty key is never the same. The message of m.Instead ends when this one begins to be heard; ErrMessageOver
+// is returned when it is over already.
 func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error) {
 	if m.Created.IsZero() {
 		m.Created = time.Now()
@@ -52,16 +54,36 @@ func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Messa
 	key = clean(key)
 	var kept ivr.Message
 	err = db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO messages
-			(request, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds, offer, held)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '', $9, $10, $11) ON CONFLICT (request) DO NOTHING`,
+		var err error
+		kept, err = scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE request = $1`, key))
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err // it is there already, or something failed
+		}
+		continues := int64(0)
+		if m.Instead != 0 {
+			before, err := messageIn(ctx, tx, m.Instead)
+			switch {
+			case err != nil:
+				return err
+			case before.Over(m.Created):
+				return ErrMessageOver
+			case before.SameWords(m):
+				continues = before.Words()
+			}
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO messages
+			(request, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds, offer, held, instead, continues)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '', $9, $10, $11, $12, $13) ON CONFLICT (request) DO NOTHING`,
 			key, clean(string(text)), clean(m.Queue), number(m.Replace), millis(m.From), millis(m.Until),
-			millis(m.Created), clean(m.CreatedBy), clean(string(sounds)), clean(m.Offer), number(m.Held))
+			millis(m.Created), clean(m.CreatedBy), clean(string(sounds)), clean(m.Offer), number(m.Held), m.Instead, continues)
 		if err != nil {
 			return err
 		}
 		kept, err = scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE request = $1`, key))
-		return err
+		if err != nil || kept.Held {
+			return err
+		}
+		return takePlace(ctx, tx, kept, m.Created)
 	})
 	switch {
 	case err != nil:
@@ -72,10 +94,35 @@ func (db *DB) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Messa
 	return kept, nil
 }
 
+// takePlace ends the message whose place another takes, from when that is heard.
+func takePlace(ctx context.Context, tx *sql.Tx, m ivr.Message, now time.Time) error {
+	at := m.From
+	if at.Before(now) {
+		at = now
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE messages SET stopped_at = $1, stopped_by = $2 WHERE id = $3 AND (stopped_at = 0 OR stopped_at > $1)`,
+		millis(at), clean(m.CreatedBy), m.Instead)
+	return err
+}
+
+// giveBack lets the message go on whose place another was to take later, and will not.
+func giveBack(ctx context.Context, tx *sql.Tx, m ivr.Message) error {
+	_, err := tx.ExecContext(ctx, `UPDATE messages SET stopped_at = 0, stopped_by = '' WHERE id = $1 AND stopped_at = $2`, m.Instead, millis(m.From))
+	return err
+}
+
+func messageIn(ctx context.Context, tx *sql.Tx, id int64) (ivr.Message, error) {
+	m, err := scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNoMessage
+	}
+	return m, err
+}
+
 // sameMessage says whether a repeated request asks for what was kept. The start is left out:
 // a request without one means "now", which moves.
 func sameMessage(a, b ivr.Message) bool {
-	return maps.Equal(a.Text, b.Text) && maps.Equal(a.Sound, b.Sound) && a.Queue == b.Queue && a.Replace == b.Replace && a.Offer == b.Offer && millis(a.Until) == millis(b.Until)
+	return a.SameWords(b) && a.Queue == b.Queue && a.Instead == b.Instead && millis(a.Until) == millis(b.Until)
 }
 
 // Active lists the messages heard at that time, oldest first.
@@ -138,18 +185,23 @@ func (db *DB) DropRecordings(ctx context.Context, prefix string, kept, ended tim
 }
 
 // Stop ends a message, durably, and returns it. Stopping it again changes nothing: the first
-// stop stays. It returns ErrNoMessage for an unknown id.
+// stop stays. A message that was to take the place of another, and has not begun, leaves that as it was. It
+// returns ErrNoMessage for an unknown id.
 func (db *DB) Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error) {
 	var m ivr.Message
 	err := db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE messages SET stopped_at = $1, stopped_by = $2 WHERE id = $3 AND stopped_at = 0`,
-			millis(at), clean(by), id)
+		before, err := messageIn(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		m, err = scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE id = $1`, id))
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNoMessage
+		// One whose place another is to take later is stopped already, but in the future.
+		_, err = tx.ExecContext(ctx, `UPDATE messages SET stopped_at = $1, stopped_by = $2 WHERE id = $3 AND (stopped_at = 0 OR stopped_at > $1)`,
+			millis(at), clean(by), id)
+		if err == nil && before.Instead != 0 && !before.Held && at.Before(before.From) && !before.Over(at) {
+			err = giveBack(ctx, tx, before)
+		}
+		if err == nil {
+			m, err = messageIn(ctx, tx, id)
 		}
 		return err
 	})
@@ -165,21 +217,25 @@ func (db *DB) Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.
 func (db *DB) Approve(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error) {
 	var m ivr.Message
 	err := db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE messages SET held = 0, approved_by = $1
-			WHERE id = $2 AND held = 1 AND created_by <> $1 AND until_at > $3 AND stopped_at = 0`, clean(by), id, millis(at))
-		if err != nil {
-			return err
-		}
-		m, err = scanMessage(tx.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages WHERE id = $1`, id))
+		before, err := messageIn(ctx, tx, id)
 		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return ErrNoMessage
-		case err != nil || !m.Held:
+		case err != nil:
 			return err
-		case m.CreatedBy == by:
+		case !before.Held:
+			m = before
+			return nil
+		case before.CreatedBy == by:
 			return ivr.ErrOwnMessage
+		case before.Over(at):
+			return ErrNoMessage
 		}
-		return ErrNoMessage
+		if _, err := tx.ExecContext(ctx, `UPDATE messages SET held = 0, approved_by = $1 WHERE id = $2 AND held = 1`, clean(by), id); err != nil {
+			return err
+		}
+		if m, err = messageIn(ctx, tx, id); err != nil {
+			return err
+		}
+		return takePlace(ctx, tx, m, at)
 	})
 	if err != nil {
 		return ivr.Message{}, fmt.Errorf("let out message %d: %w", id, err)
@@ -192,7 +248,7 @@ func scanMessage[R interface{ Scan(...any) error }](row R) (ivr.Message, error) 
 	var text, sounds string
 	var replaces, held int
 	var from, until, created, stopped int64
-	err := row.Scan(&m.ID, &text, &m.Queue, &replaces, &from, &until, &created, &m.CreatedBy, &stopped, &m.StoppedBy, &sounds, &m.Offer, &held, &m.ApprovedBy)
+	err := row.Scan(&m.ID, &text, &m.Queue, &replaces, &from, &until, &created, &m.CreatedBy, &stopped, &m.StoppedBy, &sounds, &m.Offer, &held, &m.ApprovedBy, &m.Instead, &m.Continues)
 	if err != nil {
 		return m, err
 	}

@@ -235,6 +235,7 @@ type publishCmd struct {
 	Queue   string `help:"Only for callers of this queue."`
 	Replace bool   `help:"Say it in place of the journey: nobody gets further."`
 	Offer   string `help:"What is offered after it: callback, exit (to end the call), or link: and the name of a link."`
+	Instead int64  `placeholder:"ID" help:"The message whose place it takes when it begins: with the same words, callers are not told twice."`
 	From    string `help:"When it begins: 14:30, or 2026-11-30T14:30:00+01:00; now by default."`
 	Until   string `required:"" help:"When it ends: 18:00, or 2026-11-30T18:00:00+01:00."`
 }
@@ -245,7 +246,7 @@ func (cmd publishCmd) Run(e *env) error {
 	if cmd.TextFr != "" {
 		text["fr"] = cmd.TextFr
 	}
-	body := api.Message{Text: text, Queue: cmd.Queue, Replace: cmd.Replace, Offer: cmd.Offer, From: cmd.From, Until: cmd.Until, By: who()}
+	body := api.Message{Text: text, Queue: cmd.Queue, Replace: cmd.Replace, Offer: cmd.Offer, Instead: cmd.Instead, From: cmd.From, Until: cmd.Until, By: who()}
 	var m api.Message
 	if err := e.ask("POST", "/api/messages", body, &m); err != nil {
 		return err

@@ -156,6 +156,69 @@ func messageHeld(t *testing.T, e Engine) {
 	}
 }
 
+// messageInstead: the message before is heard until the one after it begins, and no longer; who changes a
+// message that is over is told so.
+func messageInstead(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	at := func(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
+	heard := func(m int) (ids []int64) {
+		t.Helper()
+		for _, active := range get(db.Active(ctx, at(m)))(t) {
+			ids = append(ids, active.ID)
+		}
+		return ids
+	}
+	holds := func(m int, want ...int64) {
+		t.Helper()
+		if got := heard(m); !reflect.DeepEqual(got, want) {
+			t.Errorf("after %d minutes the messages %v are heard, want %v", m, got, want)
+		}
+	}
+	first := get(db.Publish(ctx, message("Panne"), ""))(t)
+	next := message("Panne")
+	next.Created, next.From, next.Until, next.Instead = at(10), at(20), at(120), first.ID
+	second := get(db.Publish(ctx, next, "change"))(t)
+	if again := get(db.Publish(ctx, next, "change"))(t); again.ID != second.ID || second.Continues != first.ID || second.Words() != first.ID {
+		t.Errorf("the same words are %+v, sent again %+v", second, again)
+	}
+	holds(19, first.ID)
+	holds(20, second.ID)
+	holds(70, second.ID)
+
+	// Stopped before it began, it leaves the one before as it was.
+	get(db.Stop(ctx, second.ID, "dominique", at(15)))(t)
+	holds(30, first.ID)
+
+	// One that waits for a second person takes no place before it is let out.
+	held := message("Panne réparée")
+	held.Created, held.From, held.Instead, held.Held = at(30), at(30), first.ID, true
+	third := get(db.Publish(ctx, held, ""))(t)
+	if third.Continues != 0 {
+		t.Errorf("other words go on from %d", third.Continues)
+	}
+	holds(39, first.ID)
+	get(db.Approve(ctx, third.ID, "dominique", at(40)))(t)
+	holds(40, third.ID)
+
+	late := message("Trop tard")
+	late.Created, late.From, late.Instead = at(41), at(41), first.ID
+	if _, err := db.Publish(ctx, late, ""); !errors.Is(err, store.ErrMessageOver) {
+		t.Errorf("the place of a message that is over is taken: %v", err)
+	}
+	late.Instead = 4711
+	if _, err := db.Publish(ctx, late, ""); !errors.Is(err, store.ErrNoMessage) {
+		t.Errorf("the place of no message is taken: %v", err)
+	}
+
+	// Who is to give way later can be stopped now.
+	later := message("Plus tard")
+	later.Created, later.From, later.Instead = at(42), at(50), third.ID
+	get(db.Publish(ctx, later, ""))(t)
+	get(db.Stop(ctx, third.ID, "lou", at(43)))(t)
+	holds(44)
+}
+
 func messageRefused(t *testing.T, e Engine) {
 	db := Open(t, e.URL(t))
 	long := strings.Repeat("é", ivr.MessageMaxText)

@@ -121,6 +121,7 @@ func Run(t *testing.T, e Engine) {
 		{"a message is heard from its start to its end or its stop", messageLife},
 		{"a message that is not valid is not kept", messageRefused},
 		{"a message waits for a second person", messageHeld},
+		{"a message takes the place of another", messageInstead},
 		{"drafts are kept, published and restored", draftLife},
 		{"a plan is on once", planLife},
 		{"accounts are changed by one at a time, and the log tells", accountLife},

@@ -452,6 +452,44 @@ func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
 	}
 }
 
+func TestAMessageIsProlongedChangedAndUsedAgain(t *testing.T) {
+	s := open(t)
+	camille, lou := s.account("camille", people.Editor), s.account("lou", people.Editor)
+	camille.get("/messages/nouveau").submit("text_fr", "Une panne touche nos services.", "queue", "accueil", "effect", "exit", "end", "1h", "step", "publish").wants(200, "Modifier ou prolonger")
+	change := regexp.MustCompile(`href="(/messages/nouveau\?depuis=\d+)"`)
+	link := change.FindStringSubmatch(camille.body)[1]
+	late := lou.get(link).wants(200, "Une panne touche nos services.", "prend la place de celui") // two editors at once
+	action, typed := late.form("/messages/nouveau")
+	camille.get(link).submit("end", "4h", "step", "review").wants(200, "Vérifier avant de diffuser", "prend la place de celui")
+	camille.submit("step", "publish").wants(200, "Votre message est enregistré", "Arrêté par camille")
+	active := func() []ivr.Message {
+		t.Helper()
+		list, err := s.db.Active(s.Context(), time.Now())
+		s.must(err)
+		return list
+	}
+	if a := active(); len(a) != 1 || a[0].Queue != "accueil" || a[0].Offer != ivr.OfferExit || a[0].Words() == a[0].ID || time.Until(a[0].Until) < 3*time.Hour {
+		t.Fatalf("prolonged: %+v", a)
+	}
+	typed.Set("text_fr", "La panne est réparée.")
+	typed.Set("end", "1h")
+	typed.Set("step", "publish")
+	lou.do(http.MethodPost, action, typed).wants(422, "vient d'être arrêté ou remplacé", "La panne est réparée.").lacks(`name="instead"`)
+	if n := len(active()); n != 1 {
+		t.Errorf("%d messages are heard after a conflict", n)
+	}
+	lou.submit("step", "publish").wants(200, "Votre message est enregistré")
+	if n := len(active()); n != 2 {
+		t.Errorf("%d messages are heard, want the second editor's beside the first's", n)
+	}
+	past := regexp.MustCompile(`(?s)<h2>Terminés.*?href="(/messages/nouveau\?depuis=\d+)">Reprendre ce message`).FindStringSubmatch(lou.get("/messages").body)
+	if past == nil {
+		t.Fatalf("a message that is over cannot be used again:\n%s", lou.body)
+	}
+	lou.get(past[1]).wants(200, "Une panne touche nos services.").lacks(`name="instead"`)
+	lou.get("/messages/nouveau?depuis=4711").wants(404)
+}
+
 // room is one where messages are recorded by telephone.
 type room map[string]string
 

@@ -40,6 +40,7 @@ type messageRow struct {
 	StateName                string
 	Heard                    string
 	Missing                  string // languages that hear it in French
+	Again                    string // what its link to write it again says
 }
 
 // said is a text of a message in one language, and where it is listened to.
@@ -82,10 +83,7 @@ func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
 		row.Who += " " + v.T("messages.approved", "who", m.ApprovedBy)
 	}
 	switch {
-	case !m.Stopped.IsZero() && !m.Stopped.After(v.now):
-		row.State = "over"
-		row.Who += " " + v.T("messages.stopped", "who", m.StoppedBy, "when", v.when(m.Stopped))
-	case !v.now.Before(m.Until):
+	case m.Over(v.now):
 		row.State = "over"
 	case m.Held:
 		row.State, row.Approve = "held", v.Me.May(people.Approve) && m.CreatedBy != v.Me.Name
@@ -93,6 +91,16 @@ func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
 		row.State = "soon"
 	default:
 		row.State = "on"
+	}
+	switch {
+	case m.Stopped.IsZero():
+	case m.Stopped.After(v.now):
+		row.Who += " " + v.T("messages.giving_way", "who", m.StoppedBy, "when", v.when(m.Stopped))
+	default:
+		row.Who += " " + v.T("messages.stopped", "who", m.StoppedBy, "when", v.when(m.Stopped))
+	}
+	if row.Again = v.T("messages.change"); row.State == "over" {
+		row.Again = v.T("messages.again")
 	}
 	row.StateName = v.T("messages.state." + row.State)
 	if row.State == "soon" || row.State == "held" {
@@ -236,10 +244,13 @@ func (v *visit) listen() {
 
 // writeView is the form of a message, and what it will be.
 type writeView struct {
-	Key    string // names this message: sent twice it is one
-	Langs  []langField
-	Queue  string
-	Queues []choice
+	Key string // names this message: sent twice it is one
+	// Instead is the message that it takes the place of, 0 for none; Runs is when that one is heard.
+	Instead int64
+	Runs    string
+	Langs   []langField
+	Queue   string
+	Queues  []choice
 	// Effect is "say", "replace", or what the message offers.
 	Effect  string
 	Effects []effectChoice
@@ -279,9 +290,43 @@ type choice struct {
 	Chosen      bool
 }
 
+// showWrite gives the form: empty, or as another message has it, whose place the new one takes if it is not over.
 func (v *visit) showWrite() {
 	v.Write = &writeView{Key: rand.Text(), Effect: "say"}
+	if id, err := strconv.ParseInt(v.r.URL.Query().Get("depuis"), 10, 64); err == nil {
+		m, err := v.messageOf(id)
+		switch {
+		case errors.Is(err, ivr.ErrNoMessage):
+			v.stop(http.StatusNotFound, "missing")
+			return
+		case err != nil:
+			v.fail("read a message", err)
+			return
+		}
+		w := v.Write
+		w.Langs, w.Queue, w.Effect = v.langFields(m.Text, m.Sound), m.Queue, cmp.Or(m.Offer, "say")
+		if m.Replace {
+			w.Effect = "replace"
+		}
+		if !m.Over(v.now) {
+			w.Instead = m.ID
+		}
+	}
 	v.writePage()
+}
+
+// messageOf is a message that the list has, or ivr.ErrNoMessage.
+func (v *visit) messageOf(id int64) (ivr.Message, error) {
+	all, err := v.s.Messages.Messages(v.r.Context(), v.now.Add(-pastShown))
+	if err != nil {
+		return ivr.Message{}, err
+	}
+	for _, m := range all {
+		if m.ID == id {
+			return m, nil
+		}
+	}
+	return ivr.Message{}, ivr.ErrNoMessage
 }
 
 func (v *visit) writePage() {
@@ -292,6 +337,11 @@ func (v *visit) writePage() {
 	}
 	w.Effects = v.effects(w.Effect)
 	w.Held = v.s.Approval
+	if w.Instead != 0 {
+		if m, err := v.messageOf(w.Instead); err == nil { // its words are a help, and no more
+			w.Runs = v.T("write.instead", "from", v.when(m.From), "until", v.when(m.Until))
+		}
+	}
 	if v.s.Recorder != call.Withheld {
 		w.Recorder = v.s.Recorder.Spoken()
 	}
@@ -314,6 +364,9 @@ func (v *visit) writePage() {
 	}
 	w.Ends = append(w.Ends, choice{"other", v.T("messages.end.other"), w.End == "other"})
 	name, title := "write.html", "write.title"
+	if w.Instead != 0 {
+		title = "write.change.title"
+	}
 	if w.Sure {
 		name, title = "review.html", "review.title"
 	}
@@ -346,8 +399,9 @@ func (v *visit) typedMessage() ivr.Message {
 		Key: post("key"), Queue: post("queue"), Effect: post("effect"), End: post("end"),
 		UntilDay: post("until_day"), UntilAt: post("until_at"), Later: post("later") != "", FromDay: post("from_day"), FromAt: post("from_at"),
 	}
+	w.Instead, _ = strconv.ParseInt(post("instead"), 10, 64)
 	v.Write = w
-	m := ivr.Message{Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Created: v.now, From: v.now, CreatedBy: v.Me.Name, Held: v.s.Approval}
+	m := ivr.Message{Instead: w.Instead, Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Created: v.now, From: v.now, CreatedBy: v.Me.Name, Held: v.s.Approval}
 	switch w.Effect {
 	case "replace":
 		m.Replace = true
@@ -524,6 +578,12 @@ func (v *visit) waiting(queue string) string {
 func (v *visit) publish(m ivr.Message) {
 	ctx := v.r.Context()
 	kept, err := v.s.Messages.Publish(ctx, m, "site:"+v.Write.Key)
+	if errors.Is(err, ivr.ErrMessageOver) || errors.Is(err, ivr.ErrNoMessage) { // somebody was faster; nothing is lost
+		v.Write.Instead = 0
+		v.wrong("main", "write.error.over")
+		v.writePage()
+		return
+	}
 	if err == nil {
 		err = v.s.Changed(ctx)
 	}

@@ -241,7 +241,7 @@ func (s *Server) setAgent(r *http.Request) (any, error) {
 }
 
 // Message is an incident message as the API gives and takes it. In a request, Text,
-// Queue, Replace, Offer ("callback", "exit", "link:" and a link), From, Until and By are read. Until is RFC 3339, or a time of today
+// Queue, Replace, Offer ("callback", "exit", "link:" and a link), Instead, From, Until and By are read. Until is RFC 3339, or a time of today
 // ("18:00") in the service's time zone.
 type Message struct {
 	ID        int64                `json:"id,omitempty"`
@@ -249,7 +249,8 @@ type Message struct {
 	Queue     string               `json:"queue,omitempty"`
 	Replace   bool                 `json:"replace,omitempty"`
 	Offer     string               `json:"offer,omitempty"`
-	Held      bool                 `json:"held,omitempty"` // waits for a second person, on the site
+	Held      bool                 `json:"held,omitempty"`    // waits for a second person, on the site
+	Instead   int64                `json:"instead,omitempty"` // the message whose place it takes
 	From      string               `json:"from,omitempty"`
 	Until     string               `json:"until"`
 	By        string               `json:"by,omitempty"`
@@ -262,7 +263,7 @@ type Message struct {
 func (s *Server) show(m ivr.Message) Message {
 	zone := s.Zone()
 	out := Message{
-		ID: m.ID, Text: m.Text, Queue: m.Queue, Replace: m.Replace, Offer: m.Offer, Held: m.Held, By: m.CreatedBy, StoppedBy: m.StoppedBy,
+		ID: m.ID, Text: m.Text, Queue: m.Queue, Replace: m.Replace, Offer: m.Offer, Held: m.Held, Instead: m.Instead, By: m.CreatedBy, StoppedBy: m.StoppedBy,
 		From: m.From.In(zone).Format(time.RFC3339), Until: m.Until.In(zone).Format(time.RFC3339),
 		Created: m.Created.In(zone).Format(time.RFC3339), Active: m.Active(time.Now()),
 	}
@@ -294,7 +295,7 @@ func (s *Server) publish(r *http.Request) (any, error) {
 		return nil, err
 	}
 	now := time.Now()
-	m := ivr.Message{Text: body.Text, Queue: body.Queue, Replace: body.Replace, Offer: body.Offer, Created: now, From: now, CreatedBy: body.By}
+	m := ivr.Message{Text: body.Text, Queue: body.Queue, Replace: body.Replace, Offer: body.Offer, Instead: body.Instead, Created: now, From: now, CreatedBy: body.By}
 	var err error
 	if m.Until, err = moment(body.Until, now, s.Zone()); err != nil {
 		return nil, bad("until: %w", err)
@@ -317,6 +318,9 @@ func (s *Server) publish(r *http.Request) (any, error) {
 		return nil, bad("the message cannot be said: %w", err)
 	}
 	m, err = s.Messages.Publish(r.Context(), m, r.Header.Get("Idempotency-Key"))
+	if errors.Is(err, ivr.ErrNoMessage) || errors.Is(err, ivr.ErrMessageOver) {
+		return nil, &fault{http.StatusConflict, err}
+	}
 	if err != nil {
 		return nil, err
 	}
