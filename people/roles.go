@@ -11,7 +11,7 @@ const (
 	Editor     Role = "editor"     // writes what callers hear
 	Approver   Role = "approver"   // lets out what others wrote, where the service asks for two persons
 	Manager    Role = "manager"    // answers for the figures
-	Admin      Role = "admin"      // gives and takes accounts, and may do everything else but hide it
+	Admin      Role = "admin"      // gives and takes accounts, and may do everything else but hide it, and look at one agent's figures
 	Auditor    Role = "auditor"    // reads what was done, and changes nothing
 )
 
@@ -29,6 +29,7 @@ const (
 	Approve     Right = "approve"      // let out what another person wrote
 	SeeFigures  Right = "see_figures"  // indicators and reports
 	SeeContacts Right = "see_contacts" // the contacts behind a figure
+	SeeAgents   Right = "see_agents"   // the figures of one agent: the guide keeps them between agents and whom they work with
 	SeeService  Right = "see_service"  // everything that is said, hours, settings; to play the journey
 	EditService Right = "edit_service" // write drafts of them, and publish them where nobody else has to
 	EditAgents  Right = "edit_agents"  // who answers calls, with their teams and skills
@@ -46,6 +47,7 @@ var rights = map[Right][]Role{
 	Approve:     {Approver, Admin},
 	SeeFigures:  {Supervisor, Manager, Admin, Auditor},
 	SeeContacts: {Supervisor, Manager, Admin, Auditor},
+	SeeAgents:   {Supervisor},
 	SeeService:  {Supervisor, Editor, Approver, Manager, Admin, Auditor},
 	EditService: {Editor, Admin},
 	EditAgents:  {Supervisor, Admin},

@@ -12,6 +12,9 @@ import (
 // publics are who a number can be for: the values of Number.Public.
 var publics = []string{"general", "deaf", "relay", "overseas", "vulnerable", "professional"}
 
+// Publics are those that a number may be for.
+func Publics() []string { return slices.Clone(publics) }
+
 // Prefixes of the French numbering plan and of the French plans that are not part of it.
 var (
 	mainland = []string{"+33"}

@@ -118,7 +118,13 @@ func (s *server) assembleFigures() {
 
 // reports are made from the figures of now.
 func (s *server) reports() report.Source {
-	return report.Source{Figures: s.figures, Service: s.def.Load(), Now: time.Now, Parity: parityIn(s.db)}
+	names := map[string]string{}
+	for _, a := range s.floor.Agents() {
+		names[string(a.ID)] = a.Name
+	}
+	return report.Source{
+		Figures: s.figures, Service: s.def.Load(), Now: time.Now, Parity: parityIn(s.db), Agent: func(id string) string { return names[id] },
+	}
 }
 
 // facts serves the facts of a call.

@@ -24,7 +24,7 @@ type page struct {
 	Days   []metrics.Days
 	Costs  *metrics.Costs
 	Access access
-	// Before are the figures read first, in the time of the same length before.
+	// Before are the figures of a whole in the time of the same length before.
 	Before map[string]Figure
 }
 
@@ -37,8 +37,8 @@ type access struct {
 	Parity *metrics.Parity
 }
 
-// Page makes a report with all that the page shows: alarms, charts, days at target, costs and the access of deaf
-// callers. Those are of all contacts of the time, whatever the request keeps.
+// Page makes a report with all that the page shows: alarms and charts; and where the request keeps all contacts,
+// days at target, costs and the access of deaf callers, which are those of the whole service.
 func (s Source) Page(ctx context.Context, r Request) (*Report, error) {
 	out, err := s.Make(ctx, r)
 	if err != nil {
@@ -48,21 +48,15 @@ func (s Source) Page(ctx context.Context, r Request) (*Report, error) {
 	now := s.Now().In(s.Service.Location)
 	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	audited, err1 := s.Figures.Daily(ctx, today, s.Service.Indicators)
-	var err2, err3, err4, err5 error
-	p.Days, err2 = s.Figures.DaysAtGoal(ctx, metrics.Query{From: r.From, To: r.To, By: metrics.ByQueue}, s.Service.Indicators.Goals, s.inTime)
-	p.Costs, err3 = s.Figures.Costs(ctx, r.From, r.To, s.Service.Indicators.Costs, s.directorate)
-	p.Access, err4 = s.access(ctx, r, out)
-	p.Charts, err5 = s.charts(ctx, r, out)
-	var err6 error
-	p.Before, err6 = s.before(ctx, r)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	var err2, err3, err4 error
+	p.Charts, err2 = s.charts(ctx, r, out)
+	p.Before, err3 = s.before(ctx, r)
+	if len(r.Where) == 0 {
+		err4 = s.whole(ctx, r, out, p)
+	}
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
-	whole, err := s.Figures.DaysAtGoal(ctx, metrics.Query{From: r.From, To: r.To}, s.Service.Indicators.Goals, s.inTime)
-	if err != nil {
-		return nil, err
-	}
-	p.Days = append(whole, slices.DeleteFunc(p.Days, func(d metrics.Days) bool { return d.Value == "" })...)
 	for _, a := range audited.Alarms {
 		p.Alarms = append(p.Alarms, s.told(a, out))
 	}
@@ -70,13 +64,25 @@ func (s Source) Page(ctx context.Context, r Request) (*Report, error) {
 	return out, nil
 }
 
-// before makes the figures of the tiles for the time of as many days before the request's.
+// whole adds what is of the whole service.
+func (s Source) whole(ctx context.Context, r Request, out *Report, p *page) error {
+	goals := s.Service.Indicators.Goals
+	days, err1 := s.Figures.DaysAtGoal(ctx, metrics.Query{From: r.From, To: r.To}, goals, s.inTime)
+	queues, err2 := s.Figures.DaysAtGoal(ctx, metrics.Query{From: r.From, To: r.To, By: metrics.ByQueue}, goals, s.inTime)
+	p.Days = append(days, slices.DeleteFunc(queues, func(d metrics.Days) bool { return d.Value == "" })...)
+	var err3, err4 error
+	p.Costs, err3 = s.Figures.Costs(ctx, r.From, r.To, s.Service.Indicators.Costs, s.directorate)
+	p.Access, err4 = s.access(ctx, r, out)
+	return errors.Join(err1, err2, err3, err4)
+}
+
+// before makes the figures of a whole for the time of as many days before the request's.
 func (s Source) before(ctx context.Context, r Request) (map[string]Figure, error) {
 	if r.By != metrics.Whole || r.Step != metrics.WholeRange {
 		return nil, nil
 	}
 	days := int(r.To.Sub(r.From).Round(24*time.Hour) / (24 * time.Hour))
-	r.From, r.To, r.Indicators = r.From.AddDate(0, 0, -days), r.From, tileIDs
+	r.From, r.To = r.From.AddDate(0, 0, -days), r.From
 	rep, err := s.Make(ctx, r)
 	if err != nil {
 		return nil, err
@@ -193,7 +199,7 @@ func (s Source) charts(ctx context.Context, r Request, rep *Report) ([]*chart, e
 }
 
 func (s Source) overTime(ctx context.Context, r Request, rep *Report, step metrics.Step, by string) (*chart, error) {
-	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, Step: step})
+	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, Step: step, Where: r.Where})
 	t := func(id string, pairs ...any) string { return text.Get(rep.lang, id, pairs...) }
 	c := &chart{
 		Title: t("report.chart.decroche", "period", by), Kind: lined, Unit: metrics.Share, lang: rep.lang, Top: 1,
@@ -218,7 +224,7 @@ func (s Source) overTime(ctx context.Context, r Request, rep *Report, step metri
 }
 
 func (s Source) overHours(ctx context.Context, r Request, rep *Report) (*chart, error) {
-	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, Step: metrics.ByHour})
+	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, Step: metrics.ByHour, Where: r.Where})
 	c := &chart{
 		Title: text.Get(rep.lang, "report.chart.hours"), Kind: upright, Unit: metrics.Number, lang: rep.lang, Axis: text.Get(rep.lang, "report.hour"),
 		Series: []series{{Name: text.Get(rep.lang, "report.chart.hours.requested")}, {Name: text.Get(rep.lang, "report.chart.hours.answered")}},
@@ -245,7 +251,7 @@ func (s Source) overHours(ctx context.Context, r Request, rep *Report) (*chart, 
 const mostBars = 12
 
 func (s Source) bars(ctx context.Context, r Request, rep *Report, by metrics.Dim, indicator, title string) (*chart, error) {
-	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, By: by})
+	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, By: by, Where: r.Where})
 	i, _ := metrics.IndicatorOf(indicator)
 	c := &chart{
 		Title: text.Get(rep.lang, "report."+title), Kind: lying, Unit: i.Unit, lang: rep.lang, Axis: text.Get(rep.lang, "report.by."+by.String()),
@@ -302,7 +308,7 @@ func (r *Report) HTML(w io.Writer) error {
 
 // Body writes what is in the page below its heading, for a site that has its own; the report is one of
 // Source.Page. opens gives the address of the contacts that a figure counts.
-func (r *Report) Body(w io.Writer, opens func(indicator string) string) error {
+func (r *Report) Body(w io.Writer, opens func(Figure) string) error {
 	return pageTemplate.ExecuteTemplate(w, "body", view{r, r.page, opens})
 }
 

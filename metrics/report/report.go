@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -39,6 +40,8 @@ type Source struct {
 	// Parity compares the hours of the access for deaf callers with those of the line, in whole
 	// half-hours; nil: only the hours of the definition are compared.
 	Parity func(ctx context.Context, from, to time.Time) (metrics.Parity, error)
+	// Agent is an agent's name, "" for who is not known any more; nil: agents are named by their numbers.
+	Agent func(id string) string
 }
 
 // Report is the figures of a time. Its JSON has the names of the HTTP interface.
@@ -139,6 +142,9 @@ func (s Source) figure(l metrics.Line, i metrics.Indicator, r Request, now time.
 	}
 	if r.By != metrics.Whole {
 		out.Label = Label(s.Service, r.By, l.Value, r.Lang)
+	}
+	if r.By == metrics.ByAgent && s.Agent != nil {
+		out.Label = cmp.Or(s.Agent(l.Value), out.Label)
 	}
 	if f.Known {
 		out.Figure = &f.Value

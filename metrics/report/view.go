@@ -12,7 +12,7 @@ import (
 type view struct {
 	*Report
 	*page
-	opens func(indicator string) string
+	opens func(Figure) string
 }
 
 // Style is that of the page by itself.
@@ -24,7 +24,7 @@ func (v view) Opens(f Figure) string {
 	if v.opens == nil || !ok || i.Percentile() || f.Num == 0 {
 		return ""
 	}
-	return v.opens(f.Indicator)
+	return v.opens(f)
 }
 
 // T is a text of the report.
@@ -38,6 +38,7 @@ func (v view) When() string {
 }
 func (v view) Thresholds() []string { return v.thresholds() }
 func (v view) Broken() bool         { return v.By != "" || v.Step != "" }
+func (v view) Compared() bool       { return len(v.Before) > 0 }
 func (v view) Empty() bool          { return len(v.Figures) == 0 }
 func (v view) Provisional() bool    { return !v.final() }
 
@@ -45,18 +46,22 @@ func (v view) Provisional() bool    { return !v.final() }
 type shown struct {
 	Figure
 	Is, Text, Count string
+	// Before is the figure of the time before, "" when there was none.
+	Before string
 }
 
 func (v view) show(f Figure) shown {
-	return shown{f, text.Get(v.lang, "indicator."+f.Indicator+".is"), f.Written(v.lang), f.counts()}
+	out := shown{Figure: f, Is: text.Get(v.lang, "indicator."+f.Indicator+".is"), Text: f.Written(v.lang), Count: f.counts()}
+	if b, ok := v.Before[f.Indicator]; ok && b.Figure != nil {
+		out.Before = b.Written(v.lang)
+	}
+	return out
 }
 
 // Tile is one of the few figures that are read first.
 type Tile struct {
 	shown
 	Goal string
-	// Before is the figure of the time before, "" when there was none.
-	Before string
 	// Met is "met", "missed" or "".
 	Met string
 }
@@ -74,8 +79,8 @@ func (v view) Tiles() (tiles []Tile) {
 				continue
 			}
 			t := Tile{shown: v.show(f)}
-			if b, ok := v.Before[id]; ok && b.Figure != nil {
-				t.Before = v.T("before", "figure", b.Written(v.lang))
+			if t.Before != "" {
+				t.Before = v.T("before", "figure", t.Before)
 			}
 			if id == "decroche_agent" && f.Figure != nil {
 				t.Goal, t.Met = v.T("goal", "goal", written(v.lang, metrics.Share, v.Settings.Goal)), "missed"
@@ -124,26 +129,46 @@ type Table struct {
 	Rows [][]string
 }
 
+// Broken is the figures broken down: what columns say, and a row for each value and period.
+type Broken struct {
+	Head, Names []string // of what a row is about, and of its indicators
+	Rows        []BrokenRow
+}
+
+// BrokenRow is what a row is about, and its figures.
+type BrokenRow struct {
+	About []string
+	Cells []Figure
+}
+
 // Breakdown has a row for each value and period.
-func (v view) Breakdown() (t Table) {
+func (v view) Breakdown() (t Broken) {
+	if v.By != "" {
+		t.Head = append(t.Head, v.T("by."+v.By))
+	}
+	if v.Step != "" {
+		t.Head = append(t.Head, v.T("period"))
+	}
 	for i, row := range v.rows() {
-		var head, cells []string
+		r := BrokenRow{Cells: row}
 		if v.By != "" {
-			head, cells = append(head, v.T("by."+v.By)), append(cells, row[0].Label)
+			r.About = append(r.About, row[0].Label)
 		}
 		if v.Step != "" {
-			head, cells = append(head, v.T("period")), append(cells, v.period(row[0]))
+			r.About = append(r.About, v.period(row[0]))
 		}
 		for _, f := range row {
-			head, cells = append(head, f.Name), append(cells, f.Written(v.lang)+mark(f))
+			if i == 0 {
+				t.Names = append(t.Names, f.Name)
+			}
 		}
-		if i == 0 {
-			t.Head = head
-		}
-		t.Rows = append(t.Rows, cells)
+		t.Rows = append(t.Rows, r)
 	}
 	return t
 }
+
+// Text is a figure as the table has it.
+func (v view) Text(f Figure) string { return f.Written(v.lang) + mark(f) }
 
 // GoalTable has the days at target.
 func (v view) GoalTable() (t Table) {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"html/template"
 	"maps"
@@ -15,6 +16,8 @@ import (
 	"decroche/call"
 	"decroche/metrics"
 	"decroche/metrics/report"
+	"decroche/people"
+	"decroche/service"
 	"decroche/text"
 )
 
@@ -69,39 +72,150 @@ func (v *visit) asked() (report.Request, *figuresView) {
 		v.wrong("au", "figures.error.span")
 		to = from
 	}
-	r := report.Request{From: from, To: to.AddDate(0, 0, 1), By: metrics.DimNames[q.Get("par")], Step: metrics.Step(q.Get("pas")), Where: map[metrics.Dim]string{}, Lang: v.Lang}
+	r := report.Request{From: from, To: to.AddDate(0, 0, 1), By: metrics.Whole, Step: metrics.Step(q.Get("pas")), Where: map[metrics.Dim]string{}, Lang: v.Lang}
 	f := &figuresView{From: from.Format(time.DateOnly), To: to.Format(time.DateOnly)}
-	f.By = append(f.By, choice{"", v.T("figures.whole"), q.Get("par") == ""})
-	for _, name := range []string{"queue", "reason", "public", "language", "team"} {
-		f.By = append(f.By, choice{name, text.Get(v.Lang, "report.by."+name), q.Get("par") == name})
+	f.By = append(f.By, choice{"", v.T("figures.whole"), true})
+	for _, d := range v.dimensions() {
+		chosen := q.Get("par") == d.name
+		if chosen {
+			r.By, f.By[0].Chosen = d.dim, false
+		}
+		f.By = append(f.By, choice{d.name, text.Get(v.Lang, "report.by."+d.name), chosen})
+		f.Where = append(f.Where, v.filter(d, r.Where))
 	}
-	for _, name := range []string{"", "day", "week", "month"} {
-		f.Step = append(f.Step, choice{name, v.T("figures.step." + name), q.Get("pas") == name})
+	for _, s := range pageSteps {
+		f.Step = append(f.Step, choice{string(s.step), v.T("figures.step." + string(s.step)), r.Step == s.step})
 	}
-	f.Where = v.filters(q, r.Where)
+	v.moments(&r)
 	return r, f
 }
 
-// filters are those of the service, as they are chosen.
-func (v *visit) filters(q url.Values, where map[metrics.Dim]string) (all []filter) {
-	for _, d := range []struct {
-		name   string
-		dim    metrics.Dim
-		values []string
-	}{
+// moments narrows what is asked to the part of a day that a figure is of.
+func (v *visit) moments(r *report.Request) {
+	q := v.r.URL.Query()
+	from, err1 := time.Parse(time.RFC3339, q.Get("debut"))
+	to, err2 := time.Parse(time.RFC3339, q.Get("fin"))
+	if err1 == nil && err2 == nil && from.Before(to) && to.Sub(from) <= longestSpan {
+		r.From, r.To = from.In(v.zone()), to.In(v.zone())
+	}
+}
+
+// pageSteps are the periods that a page may be broken down by, and how long one is.
+var pageSteps = []struct {
+	step metrics.Step
+	long time.Duration
+}{
+	{metrics.WholeRange, 0},
+	{metrics.ByQuarter, 15 * time.Minute},
+	{metrics.ByHour, time.Hour},
+	{metrics.ByDay, 24 * time.Hour},
+	{metrics.ByWeek, 7 * 24 * time.Hour},
+	{metrics.ByMonth, 30 * 24 * time.Hour},
+	{metrics.ByYear, 365 * 24 * time.Hour},
+}
+
+// mostPeriods is how many periods a page has room for; files have room for all.
+const mostPeriods = 200
+
+// tooFine says that the page would have more periods than it has room for.
+func tooFine(r report.Request) bool {
+	for _, s := range pageSteps {
+		if s.step == r.Step && s.long > 0 {
+			return r.To.Sub(r.From)/s.long > mostPeriods
+		}
+	}
+	return false
+}
+
+// dimension is what figures are broken down by, and filtered.
+type dimension struct {
+	name   string
+	dim    metrics.Dim
+	values []string
+}
+
+// dimensions are those that the account may see.
+func (v *visit) dimensions() []dimension {
+	var numbers, languages []string
+	for _, n := range v.def.Numbers {
+		numbers = append(numbers, string(n.Number))
+	}
+	for _, l := range v.def.Languages {
+		languages = append(languages, string(l))
+	}
+	teams, agents := map[string]bool{}, map[string]bool{}
+	for _, a := range v.s.Floor.Agents() {
+		agents[string(a.ID)] = true
+		if a.Team != "" {
+			teams[a.Team] = true
+		}
+	}
+	all := []dimension{
 		{"queue", metrics.ByQueue, slices.Sorted(maps.Keys(v.def.Queues))},
 		{"reason", metrics.ByReason, slices.Sorted(maps.Keys(v.def.Reasons))},
-	} {
-		one := filter{d.name, text.Get(v.Lang, "report.by."+d.name), []choice{{"", v.T("figures.all"), q.Get(d.name) == ""}}}
-		for _, id := range d.values {
-			one.Values = append(one.Values, choice{id, report.Label(v.def, d.dim, id, v.Lang), q.Get(d.name) == id})
-			if q.Get(d.name) == id {
-				where[d.dim] = id
-			}
-		}
-		all = append(all, one)
+		{"public", metrics.ByPublic, service.Publics()},
+		{"number", metrics.ByNumber, numbers},
+		{"language", metrics.ByLanguage, languages},
+		{"team", metrics.ByTeam, slices.Sorted(maps.Keys(teams))},
+	}
+	if v.Me.May(people.SeeAgents) {
+		all = append(all, dimension{"agent", metrics.ByAgent, slices.Sorted(maps.Keys(agents))})
 	}
 	return all
+}
+
+// nothing, in an address, is the value of contacts that have none.
+const nothing = "-"
+
+// filter is that of a dimension, as it is chosen. A value that is of the past alone is one too.
+func (v *visit) filter(d dimension, where map[metrics.Dim]string) filter {
+	asked := v.r.URL.Query().Get(d.name)
+	one := filter{d.name, text.Get(v.Lang, "report.by."+d.name), []choice{{"", v.T("figures.all"), asked == ""}}}
+	values := d.values
+	if asked != "" && !slices.Contains(values, asked) {
+		values = append(slices.Clone(values), asked)
+	}
+	for _, id := range values {
+		value := id
+		if id == nothing {
+			value = ""
+		}
+		if asked == id {
+			where[d.dim] = value
+		}
+		one.Values = append(one.Values, choice{id, v.valueName(d.dim, value), asked == id})
+	}
+	return one
+}
+
+// valueName is a value as people call it.
+func (v *visit) valueName(d metrics.Dim, value string) string {
+	switch d {
+	case metrics.ByNumber:
+		return call.Number(value).Spoken()
+	case metrics.ByAgent:
+		if name := v.s.Reports().Agent; name != nil && name(value) != "" {
+			return name(value)
+		}
+	}
+	return report.Label(v.def, d, value, v.Lang)
+}
+
+// opens gives the address of the contacts that a figure of the page counts.
+func (v *visit) opens(r report.Request) func(report.Figure) string {
+	return func(f report.Figure) string {
+		q := v.r.URL.Query()
+		q.Set("retour", v.r.URL.RawQuery)
+		q.Set("indicateur", f.Indicator)
+		if r.By != metrics.Whole {
+			q.Set(r.By.String(), cmp.Or(f.Value, nothing))
+		}
+		if r.Step != metrics.WholeRange {
+			q.Set("debut", f.From.In(v.zone()).Format(time.RFC3339))
+			q.Set("fin", f.To.In(v.zone()).Format(time.RFC3339))
+		}
+		return "/indicateurs/contacts?" + q.Encode()
+	}
 }
 
 // query is the address of the filters, with others.
@@ -116,13 +230,17 @@ func (v *visit) query(set ...string) string {
 func (v *visit) showFigures() {
 	r, f := v.asked()
 	v.Figures = f
+	if tooFine(r) { // the files below have it all
+		v.wrong("pas", "figures.error.fine")
+		r.Step = metrics.WholeRange
+	}
 	rep, err := v.s.Reports().Page(v.r.Context(), r)
 	if err != nil {
 		v.unasked(err)
 		return
 	}
 	var b bytes.Buffer
-	if err := rep.Body(&b, func(indicator string) string { return "/indicateurs/contacts?" + v.query("indicateur", indicator) }); err != nil {
+	if err := rep.Body(&b, v.opens(r)); err != nil {
 		v.fail("write the indicators", err)
 		return
 	}
@@ -197,9 +315,9 @@ func (v *visit) showContacts() {
 	}
 	v.Figures = f
 	f.Counted = text.Get(v.Lang, "indicator."+q.Get("indicateur"))
-	back := v.r.URL.Query()
-	for _, own := range []string{"indicateur", "den", "apres"} {
-		back.Del(own)
+	back, err := url.ParseQuery(q.Get("retour"))
+	if err != nil {
+		back = nil
 	}
 	f.Back = "/indicateurs?" + back.Encode()
 	for _, c := range page {
