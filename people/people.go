@@ -84,8 +84,18 @@ type Store interface {
 	TakeLink(ctx context.Context, hash []byte, at time.Time, use bool) (name string, err error)
 	// Log appends to the log.
 	Log(ctx context.Context, act Act) error
-	// Acts lists the log, newest first, those with an ID below before (0: all).
-	Acts(ctx context.Context, before int64, limit int) ([]Act, error)
+	// Acts lists the log, newest first.
+	Acts(ctx context.Context, of Acts) ([]Act, error)
+}
+
+// Acts chooses lines of the log; what is zero chooses all.
+type Acts struct {
+	Before int64  // those with an ID below
+	Who    string // an account's name
+	Group  string // of what was done: "message" for "message.published"
+	// From ≤ At < Until.
+	From, Until time.Time
+	Limit       int // at most so many; 0 is none
 }
 
 // LinkLife is how long a link to choose a password serves.
@@ -115,6 +125,7 @@ var ruleWords = map[string]string{
 	"long":     "200 characters at most",
 	"same":     "not the name of the account, and not one character again and again",
 	"mismatch": "the two are not the same",
+	"current":  "not the password of the account",
 }
 
 func check(a Account) error {
@@ -217,19 +228,48 @@ func (o *Office) Choose(ctx context.Context, secret, password, again string) (Ac
 	if err := judge(a.Name, password); err != nil {
 		return Account{}, err
 	}
+	if _, err := o.Store.TakeLink(ctx, hashOf(secret), time.Now(), true); err != nil {
+		return Account{}, err
+	}
+	return o.setPassword(ctx, a.Name, password)
+}
+
+// ChangePassword gives somebody who is signed in another password; all their sessions are over. from is their
+// address, for limits. It returns a *Fault, or a *TooMany without looking at the current password.
+func (o *Office) ChangePassword(ctx context.Context, name, current, password, again, from string) (Account, error) {
+	now := time.Now()
+	if wait := o.limits.wait(now, name, from); wait > 0 {
+		return Account{}, &TooMany{wait}
+	}
+	a, err := o.Store.Account(ctx, name)
+	if err != nil {
+		return Account{}, err
+	}
+	switch ok, err := samePassword(ctx, a.Password, current); {
+	case err != nil:
+		return Account{}, err
+	case !ok || a.Closed:
+		o.limits.failed(now, name, from)
+		return Account{}, &Fault{"current", "current"}
+	case password != again:
+		return Account{}, &Fault{"again", "mismatch"}
+	}
+	if err := judge(a.Name, password); err != nil {
+		return Account{}, err
+	}
+	return o.setPassword(ctx, a.Name, password)
+}
+
+func (o *Office) setPassword(ctx context.Context, name, password string) (Account, error) {
 	hash, err := hashPassword(ctx, password)
 	if err != nil {
 		return Account{}, err
 	}
-	if _, err := o.Store.TakeLink(ctx, hashOf(secret), time.Now(), true); err != nil {
-		return Account{}, err
-	}
 	now := time.Now()
-	a, err = o.Store.ChangeAccount(ctx, a.Name, 0, Act{At: now, Who: a.Name, What: "account.password", About: a.Name}, func(b *Account) error {
-		b.Password, b.Since = hash, now
+	return o.Store.ChangeAccount(ctx, name, 0, Act{At: now, Who: name, What: "account.password", About: name}, func(a *Account) error {
+		a.Password, a.Since = hash, now
 		return nil
 	}, nil)
-	return a, err
 }
 
 // SignIn lets somebody in. from is their address, for limits. It returns ErrWrong, or a *TooMany

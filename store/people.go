@@ -128,14 +128,24 @@ func (s *People) Log(ctx context.Context, act people.Act) error {
 }
 
 // Acts implements people.Store.
-func (s *People) Acts(ctx context.Context, before int64, limit int) ([]people.Act, error) {
+func (s *People) Acts(ctx context.Context, of people.Acts) ([]people.Act, error) {
 	list, err := rowsOf(ctx, s.eng.reader, func(r *sql.Rows) (a people.Act, err error) {
 		var at int64
 		err = r.Scan(&a.ID, &at, &a.Who, &a.What, &a.About, &a.Detail)
 		a.At = fromMillis(at)
 		return a, err
-	}, `SELECT id, at, who, what, about, detail FROM acts WHERE id < $1 OR $1 = 0 ORDER BY id DESC LIMIT $2`, before, limit)
+	}, `SELECT id, at, who, what, about, detail FROM acts WHERE (id < $1 OR $1 = 0) AND (who = $2 OR $2 = '')
+		AND (substr(what, 1, $3) = $4) AND at >= $5 AND (at < $6 OR $6 = 0) ORDER BY id DESC LIMIT $7`,
+		of.Before, of.Who, len(group(of.Group)), group(of.Group), millis(of.From), millis(of.Until), of.Limit)
 	return list, s.explain("read the log", err)
+}
+
+// group is how what was done of a group begins; "" for any.
+func group(name string) string {
+	if name == "" {
+		return ""
+	}
+	return name + "."
 }
 
 func logAct(ctx context.Context, tx *sql.Tx, a people.Act) error {

@@ -63,12 +63,24 @@ func accountLife(t *testing.T, e Engine) {
 	if n := len(get(db.Accounts(ctx))(t)); n != 2 {
 		t.Errorf("%d accounts", n)
 	}
-	acts := get(db.Acts(ctx, 0, 2))(t)
+	acts := get(db.Acts(ctx, people.Acts{Limit: 2}))(t)
 	if len(acts) != 2 || acts[0].ID <= acts[1].ID || acts[1].What != "account.changed" || acts[0].About != "camille" || !acts[0].At.Equal(noon) {
 		t.Errorf("the log, newest first: %+v", acts)
 	}
-	if rest := get(db.Acts(ctx, acts[1].ID, 10))(t); len(rest) != 2 {
+	if rest := get(db.Acts(ctx, people.Acts{Before: acts[1].ID, Limit: 10}))(t); len(rest) != 2 {
 		t.Errorf("the rest of the log: %+v", rest)
+	}
+	later := act
+	later.At, later.Who, later.What = noon.Add(time.Hour), "dominique", "message.published"
+	must(t, db.Log(ctx, later))
+	for of, want := range map[people.Acts]int{
+		{Limit: 10}: 5, {Who: "dominique", Limit: 10}: 1, {Group: "message", Limit: 10}: 1, {Group: "mess", Limit: 10}: 0,
+		{Group: "account", Limit: 10}: 4, {From: noon.Add(time.Hour), Limit: 10}: 1, {Until: noon.Add(time.Hour), Limit: 10}: 4,
+		{Group: "account", Who: "dominique", Limit: 10}: 0,
+	} {
+		if got := get(db.Acts(ctx, of))(t); len(got) != want {
+			t.Errorf("the log of %+v has %d lines, want %d: %+v", of, len(got), want, got)
+		}
 	}
 }
 

@@ -18,7 +18,9 @@
 //	rehearse.go  the journey, played on the page
 //	phone.go     the line, called from the page
 //	links.go     the sites that callers are sent to
-//	people.go    accounts and the log
+//	people.go    accounts
+//	own.go       one's own account
+//	log.go       what was done, and by whom
 //
 // Pages work without their script, which adds what is live. Every text is in the catalogue, in
 // French and English ("admin.…").
@@ -174,9 +176,12 @@ func init() { gob.Register(time.Time{}) }
 // Handler is the whole site.
 func (s *Server) Handler() http.Handler {
 	// scs.New would begin to clean up a store in memory that nobody uses, and never end.
+	cookie := scs.SessionCookie{Name: "decroche", Path: "/", HttpOnly: true, Persist: true, SameSite: http.SameSiteStrictMode}
+	if strings.HasPrefix(s.URL, "https://") { // no neighbouring host can set it then
+		cookie.Name, cookie.Secure = "__Host-decroche", true
+	}
 	s.sessions = &scs.SessionManager{
-		Store: s.Sessions, HashTokenInStore: true, Lifetime: sessionLife, Codec: scs.GobCodec{},
-		Cookie:    scs.SessionCookie{Name: "decroche", Path: "/", HttpOnly: true, Persist: true, SameSite: http.SameSiteStrictMode, Secure: strings.HasPrefix(s.URL, "https://")},
+		Store: s.Sessions, HashTokenInStore: true, Lifetime: sessionLife, Codec: scs.GobCodec{}, Cookie: cookie,
 		ErrorFunc: func(w http.ResponseWriter, r *http.Request, err error) { s.visit(w, r).fail("keep a session", err) },
 	}
 
@@ -246,7 +251,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /comptes/{name}", s.with(people.GivePeople, (*visit).changeAccount))
 	mux.HandleFunc("POST /comptes/{name}/lien", s.with(people.GivePeople, (*visit).newLink))
 	mux.HandleFunc("POST /comptes/{name}/deconnecter", s.with(people.GivePeople, (*visit).endSessions))
+	mux.HandleFunc("GET /moi", s.with("", (*visit).showOwn))
+	mux.HandleFunc("POST /moi/mot-de-passe", s.with("", (*visit).changePassword))
+	mux.HandleFunc("POST /moi/deconnecter", s.with("", (*visit).signOutEverywhere))
 	mux.HandleFunc("GET /journal", s.with(people.SeeLog, (*visit).showLog))
+	mux.HandleFunc("GET /journal/export", s.with(people.SeeLog, (*visit).exportLog))
 	mux.HandleFunc("/", s.open(func(v *visit) { v.stop(http.StatusNotFound, "missing") }))
 	small, large := http.MaxBytesHandler(mux, maxBody), http.MaxBytesHandler(mux, maxUpload)
 	return s.secure(s.sameOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -367,7 +367,7 @@ func TestWrongPasswordsCostAWait(t *testing.T) {
 		v.submit("name", "camille", "password", "faux faux faux")
 	}
 	v.submit("name", "camille", "password", password).wants(429, "Trop d'essais")
-	acts, err := s.db.People().Acts(s.Context(), 0, 100)
+	acts, err := s.db.People().Acts(s.Context(), people.Acts{Limit: 100})
 	s.must(err)
 	refused := 0
 	for _, a := range acts {
@@ -447,7 +447,7 @@ func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
 	v.get("/messages").submitTo("/arreter").wants(200, "plus personne ne l'entend", "Terminé")
 	v.do(http.MethodPost, fmt.Sprintf("/messages/%d/arreter", all[0].ID), nil).wants(200)
 	v.do(http.MethodPost, "/messages/4711/arreter", nil).wants(404)
-	acts, err := s.db.People().Acts(s.Context(), 0, 10)
+	acts, err := s.db.People().Acts(s.Context(), people.Acts{Limit: 10})
 	s.must(err)
 	if len(acts) < 2 || acts[0].What != "message.stopped" && acts[1].What != "message.stopped" {
 		t.Errorf("the log has %+v", acts)
@@ -571,6 +571,47 @@ func TestTwoEditorsOfAnAccountLoseNothing(t *testing.T) {
 	v.submitTo("/comptes/lou").wants(200, "Le compte est enregistré", "Lou Mienne")
 }
 
+func TestOnesOwnPasswordIsChangedAndOtherSessionsEnd(t *testing.T) {
+	s := open(t)
+	here, elsewhere := s.account("camille", people.Manager), s.visitor()
+	elsewhere.get("/connexion").submit("name", "camille", "password", password).wants(200)
+	const next = "une autre phrase que je retiens"
+	here.get("/moi").wants(200, "Mon compte", "Responsable")
+	here.submitTo("/moi/mot-de-passe", "current", "faux", "password", next, "again", next).wants(422, "pas votre mot de passe actuel")
+	here.get("/moi").submitTo("/moi/mot-de-passe", "current", password, "password", next, "again", "autre").wants(422, "ne sont pas les mêmes")
+	here.get("/moi").submitTo("/moi/mot-de-passe", "current", password, "password", "court", "again", "court").wants(422, "trop court")
+	here.get("/moi").submitTo("/moi/mot-de-passe", "current", password, "password", next, "again", next).wants(200, "Votre mot de passe est changé")
+	elsewhere.get("/moi").wants(200, "Se connecter").lacks("Mon compte</h1>")
+	elsewhere.get("/connexion").submit("name", "camille", "password", next).wants(200)
+	elsewhere.get("/moi").submitTo("/moi/deconnecter").wants(200, "Vous êtes déconnecté")
+	here.get("/moi").wants(200, "Se connecter").lacks("Mon compte</h1>")
+
+	// Who tries one password after another on a page left open waits too.
+	here.get("/connexion").submit("name", "camille", "password", next).wants(200)
+	for range 6 {
+		here.get("/moi").submitTo("/moi/mot-de-passe", "current", "faux", "password", password, "again", password)
+	}
+	here.wants(422, "Trop d'essais")
+}
+
+func TestTheLogIsFilteredAndExported(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Admin)
+	s.must(s.srv.Accounts.Log(s.Context(), people.Act{At: time.Now(), Who: "lou", What: "message.published", About: "7", Detail: "=1+1"}))
+	v.get("/journal").wants(200, "Message diffusé", "Mot de passe choisi")
+	v.get("/journal?qui=lou&quoi=message").wants(200, "Message diffusé", `<option value="lou" selected>`)
+	v.get("/journal?qui=lou&quoi=account").wants(200, "Rien pour ces filtres")
+	v.get("/journal?au=2020-01-01").wants(200, "Rien pour ces filtres")
+	v.get("/journal?du=hier").wants(422, "Indiquez un jour")
+	v.get("/journal/export?quoi=message").wants(200, "lou;Message diffusé;7;'=1+1").lacks("Mot de passe choisi")
+	if kind := v.answer.Get("Content-Type"); kind != "text/csv; charset=utf-8" {
+		t.Errorf("the file is %s", kind)
+	}
+	v.do(http.MethodPost, "/journal", nil).wants(404)
+	v.do(http.MethodDelete, "/journal", nil).wants(404)
+	s.account("lou", people.Editor).get("/journal/export").wants(403)
+}
+
 func TestWhoLosesARightIsOutAtOnce(t *testing.T) {
 	s := open(t)
 	chief, lou := s.account("camille", people.Admin), s.account("lou", people.Admin)
@@ -612,7 +653,7 @@ func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
 func TestEveryAnswerIsSafe(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Admin)
-	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/plans", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/agents", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
+	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/plans", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/agents", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/journal?qui=camille&quoi=message&du=2026-01-01", "/moi", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
 		for _, lang := range []string{"fr", "en"} {
 			v.header.Set("Accept-Language", lang)
 			v.get(path)
@@ -687,7 +728,7 @@ func TestTheCookieIsSecureBehindHTTPS(t *testing.T) {
 	res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
 	s.must(err)
 	res.Body.Close()
-	if !strings.Contains(res.Header.Get("Set-Cookie"), "Secure") || res.Header.Get("Strict-Transport-Security") == "" {
+	if c := res.Header.Get("Set-Cookie"); !strings.HasPrefix(c, "__Host-decroche=") || !strings.Contains(c, "Secure") || res.Header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("headers: %v", res.Header)
 	}
 }

@@ -177,30 +177,3 @@ func (v *visit) endSessions() {
 		v.see("/comptes/"+url.PathEscape(name)+"?fait=deconnecte", nil)
 	}
 }
-
-type logView struct {
-	Rows []logRow
-	// Older is the address of the page before, "" for none.
-	Older string
-}
-
-type logRow struct{ When, Who, What, About, Detail string }
-
-const logPage = 100
-
-func (v *visit) showLog() {
-	before, _ := strconv.ParseInt(v.r.URL.Query().Get("avant"), 10, 64)
-	acts, err := v.s.Accounts.Acts(v.r.Context(), before, logPage)
-	if err != nil {
-		v.fail("read the log", err)
-		return
-	}
-	v.Log = new(logView)
-	for _, a := range acts {
-		v.Log.Rows = append(v.Log.Rows, logRow{v.when(a.At), a.Who, v.T("act." + a.What), a.About, a.Detail})
-	}
-	if len(acts) == logPage {
-		v.Log.Older = "/journal?avant=" + strconv.FormatInt(acts[len(acts)-1].ID, 10)
-	}
-	v.render(http.StatusOK, "log.html", v.T("log.title"))
-}

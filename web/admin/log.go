@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/csv"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"decroche/people"
+)
+
+// logView is the log of what was done, as it is filtered.
+type logView struct {
+	Rows            []logRow
+	Whos, Whats     []choice
+	From, To        string
+	Older, Exported string // addresses; no older page: ""
+}
+
+type logRow struct{ When, Who, What, About, Detail string }
+
+const (
+	logPage = 100
+	// logFile bounds a file of the log.
+	logFile = 50_000
+)
+
+// actGroups are the kinds of what is done, by the first word of an act.
+var actGroups = []string{"message", "plan", "service", "agent", "link", "account", "figures", "line"}
+
+// lines reads the filters of the log.
+func (v *visit) lines() (of people.Acts, w *logView) {
+	q, z := v.r.URL.Query(), v.zone()
+	w = &logView{From: q.Get("du"), To: q.Get("au")}
+	of.Who = q.Get("qui")
+	of.Before, _ = strconv.ParseInt(q.Get("avant"), 10, 64)
+	for _, d := range []struct {
+		field, day string
+		into       *time.Time
+		after      int
+	}{{"du", w.From, &of.From, 0}, {"au", w.To, &of.Until, 1}} {
+		if d.day == "" {
+			continue
+		}
+		day, err := time.ParseInLocation(time.DateOnly, d.day, z)
+		if err != nil {
+			v.wrong(d.field, "figures.error.day")
+			continue
+		}
+		*d.into = day.AddDate(0, 0, d.after)
+	}
+	w.Whats = []choice{{"", v.T("figures.all"), q.Get("quoi") == ""}}
+	for _, g := range actGroups {
+		chosen := q.Get("quoi") == g
+		if chosen {
+			of.Group = g
+		}
+		w.Whats = append(w.Whats, choice{g, v.T("acts." + g), chosen})
+	}
+	return of, w
+}
+
+func (v *visit) showLog() {
+	of, w := v.lines()
+	of.Limit = logPage
+	acts, err := v.s.Accounts.Acts(v.r.Context(), of)
+	if err != nil {
+		v.fail("read the log", err)
+		return
+	}
+	all, err := v.s.Accounts.Accounts(v.r.Context())
+	if err != nil {
+		v.fail("list the accounts", err)
+		return
+	}
+	w.Whos = []choice{{"", v.T("figures.all"), of.Who == ""}}
+	for _, a := range all {
+		w.Whos = append(w.Whos, choice{a.Name, a.Full, a.Name == of.Who})
+	}
+	if of.Who != "" && !slices.ContainsFunc(w.Whos, func(c choice) bool { return c.Chosen }) {
+		w.Whos = append(w.Whos, choice{of.Who, of.Who, true})
+	}
+	for _, a := range acts {
+		w.Rows = append(w.Rows, logRow{v.when(a.At), a.Who, v.T("act." + a.What), a.About, a.Detail})
+	}
+	if len(acts) == logPage {
+		w.Older = "/journal?" + v.query("avant", strconv.FormatInt(acts[len(acts)-1].ID, 10))
+	}
+	file := v.r.URL.Query()
+	file.Del("avant")
+	w.Exported = "/journal/export?" + file.Encode()
+	v.Log = w
+	v.render(http.StatusOK, "log.html", v.T("log.title"))
+}
+
+// exportLog gives the log as it is filtered, as a file for a spreadsheet.
+func (v *visit) exportLog() {
+	of, _ := v.lines()
+	if len(v.Errors) > 0 {
+		v.stop(http.StatusBadRequest, "unasked")
+		return
+	}
+	of.Limit = logFile
+	acts, err := v.s.Accounts.Acts(v.r.Context(), of)
+	if err != nil {
+		v.fail("read the log", err)
+		return
+	}
+	b := bytes.NewBufferString("\ufeff")
+	out := csv.NewWriter(b)
+	out.Comma = ';'
+	rows := [][]string{{v.T("log.when"), v.T("log.who"), v.T("log.what"), v.T("log.about"), v.T("log.detail")}}
+	for _, a := range acts {
+		rows = append(rows, []string{a.At.In(v.zone()).Format(time.DateTime), guarded(a.Who), v.T("act." + a.What), guarded(a.About), guarded(a.Detail)})
+	}
+	if err := out.WriteAll(rows); err != nil {
+		v.fail("write the log", err)
+		return
+	}
+	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	v.w.Header().Set("Content-Disposition", `attachment; filename="journal-`+v.now.In(v.zone()).Format(time.DateOnly)+`.csv"`)
+	_, _ = v.w.Write(b.Bytes())
+	v.log("figures.exported", "journal", url.Values(v.r.URL.Query()).Encode())
+}
+
+// guarded keeps a spreadsheet from taking a text for a formula.
+func guarded(text string) string {
+	if text != "" && strings.ContainsAny(text[:1], "=+-@\t\r") {
+		return "'" + text
+	}
+	return text
+}
