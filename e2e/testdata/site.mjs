@@ -4,6 +4,7 @@
 //
 //   modules, chromium   as of web/public/testdata/browser
 //   link                where the first password is chosen
+//   other               where another editor's is
 //   words               of the message
 //   shots               folder for screenshots; "" for none
 import { readFileSync } from 'node:fs'
@@ -22,12 +23,21 @@ const browser = await chromium.launch({
   executablePath: job.chromium, headless: true,
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required'],
 })
-const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'fr-FR', serviceWorkers: 'block' })
-await context.addInitScript(() => document.addEventListener('securitypolicyviolation', e => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)))
-context.setDefaultTimeout(20_000)
-const page = await context.newPage()
-page.on('pageerror', e => wrong(`${page.url()}: ${e}`))
-page.on('console', m => { if (m.type() === 'error' && !/status of (401|410|422)/.test(m.text()) && !job.away) wrong(`${page.url()}: the console says ${m.text()}`) })
+// person opens the site as somebody else: a browser of their own.
+async function person () {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'fr-FR', serviceWorkers: 'block' })
+  await context.addInitScript(() => document.addEventListener('securitypolicyviolation', e => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)))
+  context.setDefaultTimeout(20_000)
+  const page = await context.newPage()
+  page.on('pageerror', e => wrong(`${page.url()}: ${e}`))
+  page.on('console', m => {
+    const expected = /status of (401|404|410|422)/.test(m.text()) || leaving && /ERR_|Failed to load/.test(m.text())
+    if (m.type() === 'error' && !expected) wrong(`${page.url()}: the console says ${m.text()}`)
+  })
+  return page
+}
+let leaving = false // the server goes on purpose
+const page = await person()
 
 // look holds a page to what a page must be, at two widths.
 async function look (name) {
@@ -51,6 +61,45 @@ async function look (name) {
     if (job.shots) await page.screenshot({ path: join(job.shots, `site-${name}-${width}.png`), fullPage: true })
   }
   await page.setViewportSize({ width: 1280, height: 800 })
+  await walk(name)
+}
+
+// walk goes through the page by the Tab key alone: everything that can be used is reached, its focus is seen, and
+// nothing keeps the keyboard.
+async function walk (name) {
+  const count = await page.evaluate(() => {
+    const usable = 'a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], [tabindex="0"]'
+    const groups = new Set()
+    window.toReach = [...document.querySelectorAll(usable)].filter(e => {
+      if (e.disabled || e.tabIndex < 0 || !e.checkVisibility({ visibilityProperty: true })) return false
+      if (e.type !== 'radio') return true
+      const group = `${e.form?.action} ${e.name}` // the keyboard comes to one of a group, arrows go on
+      if (groups.has(group) || !e.checked && document.querySelector(`input[type=radio][name="${e.name}"]:checked`)?.form === e.form) return false
+      groups.add(group)
+      return true
+    })
+    document.body.tabIndex = -1
+    document.body.focus()
+    document.body.removeAttribute('tabindex')
+    window.reached = new Set()
+    window.unseen = new Set()
+    document.addEventListener('focusin', e => {
+      window.reached.add(e.target)
+      if (getComputedStyle(e.target).outlineStyle === 'none') window.unseen.add(e.target)
+    })
+    return window.toReach.length
+  })
+  let left = count
+  for (let i = 0; i < 4 * count + 40 && left > 0; i++) {
+    await page.keyboard.press('Tab')
+    if (i % 10 === 9 || i >= count) left = await page.evaluate(() => window.toReach.filter(e => !window.reached.has(e)).length)
+  }
+  const found = await page.evaluate(() => {
+    const what = e => e.outerHTML.slice(0, 100)
+    return { missed: window.toReach.filter(e => !window.reached.has(e)).map(what), unseen: [...window.unseen].map(what) }
+  })
+  for (const m of found.missed.slice(0, 3)) wrong(`${name}: the keyboard does not reach ${m}`)
+  for (const u of found.unseen.slice(0, 3)) wrong(`${name}: the focus is not seen on ${u}`)
 }
 
 // reach goes to an element by the Tab key alone, and looks whether the focus is seen.
@@ -107,10 +156,16 @@ try {
   await page.locator('.notice').waitFor()
   tell({ published: true, click, answered: Date.now(), took: Date.now() - begun })
   await look('messages')
-  for (const [name, path] of [['floor', '/direct'], ['figures', '/indicateurs'], ['figures-by', '/indicateurs?par=queue&pas=day'], ['contacts', '/indicateurs/contacts?indicateur=received'], ['plans', '/plans'], ['sites', '/sites'], ['texts', '/service/textes'], ['text', '/service/textes/menu-principal'], ['hours', '/service/horaires'], ['reasons', '/service/motifs'], ['agents', '/service/agents'], ['settings', '/service/reglages'], ['rehearse', '/service/ecouter'], ['draft-none', '/service/brouillon'], ['people', '/comptes'], ['account', '/comptes/camille'], ['log', '/journal'], ['nowhere', '/nulle-part']]) {
+  for (const [name, path] of [['floor', '/direct'], ['figures', '/indicateurs'], ['figures-by', '/indicateurs?par=queue&pas=day'], ['contacts', '/indicateurs/contacts?indicateur=received'], ['plans', '/plans'], ['sites', '/sites'], ['texts', '/service/textes'], ['text', '/service/textes/menu-principal'], ['hours', '/service/horaires'], ['reasons', '/service/motifs'], ['agents', '/service/agents'], ['settings', '/service/reglages'], ['rehearse', '/service/ecouter'], ['draft-none', '/service/brouillon'], ['people', '/comptes'], ['account', '/comptes/camille'], ['log', '/journal'], ['own', '/moi'], ['figures-filtered', '/indicateurs?queue=accueil&pas=hour'], ['nowhere', '/nulle-part']]) {
     await page.goto(new URL(path, job.link).href)
     await look(name)
   }
+  await page.goto(new URL('/indicateurs/contacts?indicateur=received', job.link).href)
+  const contact = page.locator('tbody a').first()
+  if (await contact.count()) {
+    await contact.click()
+    await look('contact')
+  } else wrong('no contact is counted')
   // A text is changed by the keyboard: a draft that the journey is played with, then published.
   await page.goto(new URL('/service/textes/menu-principal', job.link).href)
   await page.fill('#text_fr', job.menu)
@@ -130,6 +185,32 @@ try {
   await page.keyboard.press('Enter')
   await page.locator('.notice').waitFor()
   tell({ changed: true })
+  // Two editors have the same text open: the second is told, sees both texts, and loses nothing.
+  const other = await person()
+  await other.goto(job.other)
+  await other.fill('#password', 'une phrase que je retiens')
+  await other.fill('#again', 'une phrase que je retiens')
+  await other.keyboard.press('Enter')
+  await other.waitForURL('**/messages')
+  const text = new URL('/service/textes/bienvenue', job.link).href
+  await Promise.all([page.goto(text), other.goto(text)])
+  await page.fill('#text_fr', 'Bonjour de la première.')
+  await page.locator('main form button[type=submit]').first().click()
+  await page.locator('.notice', { hasText: 'brouillon' }).waitFor()
+  await other.fill('#text_fr', 'Bonjour du second.')
+  await other.locator('main form button[type=submit]').first().click()
+  await other.locator('.errors').waitFor()
+  if (await other.inputValue('#text_fr') !== 'Bonjour du second.') wrong('the second editor has lost their text')
+  await other.locator('blockquote', { hasText: 'Bonjour de la première.' }).first().waitFor()
+  if (job.shots) await other.screenshot({ path: join(job.shots, 'site-conflict-1280.png'), fullPage: true })
+  await other.locator('main form button[type=submit]').first().click() // having seen it
+  await other.locator('.notice', { hasText: 'brouillon' }).waitFor()
+  await page.goto(new URL('/service/brouillon', job.link).href)
+  await page.locator('pre', { hasText: 'Bonjour du second.' }).waitFor()
+  await reach('form[action$="/oublier"] button')
+  await page.keyboard.press('Enter')
+  await page.locator('.notice').waitFor()
+  tell({ conflict: true })
   await page.goto(new URL('/service/horaires', job.link).href)
   await page.fill('#mon', 'tôt')
   await page.locator('form[action="/service/horaires/hours"] button').click()
@@ -141,6 +222,10 @@ try {
   await look('floor-en')
   // The board follows what happens, and comes back by itself after the site was away.
   await page.locator('#board', { hasText: job.agent }).waitFor({ timeout: 60_000 })
+  await page.setViewportSize({ width: 1920, height: 1080 }) // on a wall
+  if (job.shots) await page.screenshot({ path: join(job.shots, 'site-wall-1920.png') })
+  await page.setViewportSize({ width: 1280, height: 800 })
+  leaving = true
   tell({ live: true })
   if (job.away) {
     await page.locator('#lost:visible').waitFor({ timeout: 60_000 })
@@ -148,6 +233,7 @@ try {
     await page.locator('#lost').waitFor({ state: 'hidden', timeout: 90_000 })
     tell({ back: true })
   }
+  leaving = false
   await page.goto(new URL('/messages', job.link).href)
   await reach('.message button.danger')
   await page.keyboard.press('Enter')

@@ -50,6 +50,14 @@ type shown struct {
 	Before string
 }
 
+// Detail is what a figure was made of; of a plain number, which opens on its contacts too, itself.
+func (s shown) Detail() string {
+	if s.Count == "" && s.Num > 0 {
+		return s.Text
+	}
+	return s.Count
+}
+
 func (v view) show(f Figure) shown {
 	out := shown{Figure: f, Is: text.Get(v.lang, "indicator."+f.Indicator+".is"), Text: f.Written(v.lang), Count: f.counts()}
 	if b, ok := v.Before[f.Indicator]; ok && b.Figure != nil {
