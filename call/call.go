@@ -50,6 +50,8 @@ type Sound struct {
 	Text string
 	// Duration is the real length of the file.
 	Duration time.Duration
+	// Voice is who says it, an engine and its voice: "pico fr-FR"; "" for a recording.
+	Voice string
 }
 
 // Info is what is known of a call when it comes in.

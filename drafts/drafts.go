@@ -75,7 +75,8 @@ type Desk struct {
 	Store Store
 	// File is the definition's.
 	File string
-	// Judge says what else keeps a definition from being served here; nil: nothing.
+	// Judge says what else keeps a definition from being served here: service.Problems where it knows
+	// what to mend in the file; nil: nothing.
 	Judge func(*service.Definition) error
 	// Reload makes the line take the file, or tells why it stays with what it has.
 	Reload func(ctx context.Context) error
@@ -257,8 +258,12 @@ func (d *Desk) readable(ctx context.Context, data []byte, path, value string) er
 	return nil
 }
 
+// problems are what a text is refused for, by who reads it or by who serves it.
 func (d *Desk) problems(data []byte) service.Problems {
-	_, err := service.Parse(d.File, data)
+	def, err := service.Parse(d.File, data)
+	if err == nil && d.Judge != nil {
+		err = d.Judge(def)
+	}
 	var problems service.Problems
 	errors.As(err, &problems)
 	return problems

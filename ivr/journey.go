@@ -39,9 +39,10 @@ type Voice interface {
 	System(ctx context.Context, id string, lang call.Lang) (call.Sound, error)
 	// Phrase is a wording of the service: its recording where it has one, else its text.
 	Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error)
-	// Sentence is a sentence of the built-in catalogue with its values filled in: name, value, …
-	// Its sound has the sentence's id as its name, whatever the values.
-	Sentence(ctx context.Context, id string, lang call.Lang, pairs ...any) (call.Sound, error)
+	// Sentence is a sentence of the built-in catalogue with its values filled in: name, value, … words
+	// are the service's own for it, "" for the catalogue's. Its sound has the sentence's id as its
+	// name, whatever the values.
+	Sentence(ctx context.Context, id string, lang call.Lang, words string, pairs ...any) (call.Sound, error)
 	// Clear is the same sound slower and louder, for who has not understood it.
 	Clear(ctx context.Context, s call.Sound) (call.Sound, error)
 }
@@ -332,6 +333,9 @@ func (j *Journey) prompt(ctx context.Context, v *Visit, lang call.Lang, name str
 		if !ok {
 			return call.Sound{}, fmt.Errorf("the service has no wording of %q in %q", name, lang)
 		}
+		return j.Voice.Phrase(ctx, name, lang, phrase)
+	}
+	if phrase, worded := v.def.Wording[name][lang]; worded {
 		return j.Voice.Phrase(ctx, name, lang, phrase)
 	}
 	return j.Voice.System(ctx, name, lang)

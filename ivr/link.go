@@ -35,7 +35,7 @@ func (j *Journey) offerLink(ctx context.Context, c call.Call, v *Visit, id strin
 	case link == nil || j.Texts == nil || v.LinkSent || v.Offline:
 		return nil, false
 	case j.isDown(id):
-		return j.sentence(ctx, v.Lang, "link.down", "label", phraseIn(link.Label, v)), false
+		return j.sentence(ctx, v, v.Lang, "link.down", "label", phraseIn(link.Label, v)), false
 	case c.Info().From.Kind() == call.KindMobile:
 		return j.prompts(ctx, v, "link.offer"), true
 	}
@@ -64,7 +64,7 @@ func (j *Journey) sayAddress(ctx context.Context, c call.Call, v *Visit, id stri
 func (j *Journey) link(ctx context.Context, c call.Call, v *Visit, id string) []call.Sound {
 	link, info := v.def.Links[id], c.Info()
 	if j.isDown(id) { // since it was offered
-		return j.sentence(ctx, v.Lang, "link.down", "label", phraseIn(link.Label, v))
+		return j.sentence(ctx, v, v.Lang, "link.down", "label", phraseIn(link.Label, v))
 	}
 	if info.From.Kind() != call.KindMobile {
 		return j.address(ctx, v, link)
@@ -90,7 +90,7 @@ func (j *Journey) address(ctx context.Context, v *Visit, link *service.Link) []c
 	if link.Spoken != "" {
 		return j.prompts(ctx, v, link.Spoken, link.Spoken)
 	}
-	once := j.sentence(ctx, v.Lang, "link.address", "address", SpokenAddress(v.Lang, link.URL))
+	once := j.sentence(ctx, v, v.Lang, "link.address", "address", SpokenAddress(v.Lang, link.URL))
 	return append(once, once...)
 }
 

@@ -111,7 +111,7 @@ func (j *Journey) pick(ctx context.Context, c call.Call, v *Visit, opts callback
 		sounds = append(sounds, j.prompts(ctx, v, "callback.when.zone")...)
 	}
 	for _, slot := range opts.Slots {
-		words := j.moment(ctx, v.Lang, "callback.when.slot", v.local(slot, opts.Zone), "key", len(offered)+1)
+		words := j.moment(ctx, v, v.Lang, "callback.when.slot", v.local(slot, opts.Zone), "key", len(offered)+1)
 		if len(offered) < 9 && len(words) > 0 { // what cannot be said cannot be chosen
 			offered = append(offered, choice{callback.Slot, slot})
 			sounds = append(sounds, words...)
@@ -169,7 +169,7 @@ func (j *Journey) already(ctx context.Context, c call.Call, v *Visit, p callback
 
 func (j *Journey) alreadyPromised(ctx context.Context, v *Visit, p callback.Promise, zone *time.Location) []call.Sound {
 	if p.Kind == callback.Slot {
-		return j.moment(ctx, v.Lang, "callback.already.slot", v.local(p.Slot, zone))
+		return j.moment(ctx, v, v.Lang, "callback.already.slot", v.local(p.Slot, zone))
 	}
 	return j.prompts(ctx, v, "callback.already.place")
 }
@@ -182,7 +182,7 @@ func (j *Journey) noted(ctx context.Context, c call.Call, v *Visit) (string, err
 	a := v.Asking
 	words := j.prompts(ctx, v, append([]string{"callback.noted", "callback.number.yours"}, NumberPrompts(a.Number)...)...)
 	if a.Kind == callback.Slot {
-		words = append(words, j.moment(ctx, v.Lang, "callback.noted.slot", a.Slot)...)
+		words = append(words, j.moment(ctx, v, v.Lang, "callback.noted.slot", a.Slot)...)
 	} else {
 		words = append(words, j.prompts(ctx, v, "callback.noted.place")...)
 	}

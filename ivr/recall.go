@@ -304,7 +304,7 @@ func (j *Journey) greeting(ctx context.Context, v *Visit) []call.Sound {
 	if v.Recall.Again {
 		words = j.prompts(ctx, v, "recall.again")
 	}
-	said := j.sentence(ctx, v.Lang, hello, "service", v.serviceName())
+	said := j.sentence(ctx, v, v.Lang, hello, "service", v.serviceName())
 	if len(said) == 0 {
 		said = j.prompts(ctx, v, "recall.hello.plain")
 	}
@@ -343,7 +343,7 @@ func (j *Journey) voicemail(ctx context.Context, c call.Call, v *Visit) (string,
 			id = "recall.voicemail.last"
 		}
 		now := v.local(time.Now(), nil)
-		words := j.sentence(ctx, v.Lang, id, "service", v.serviceName(),
+		words := j.sentence(ctx, v, v.Lang, id, "service", v.serviceName(),
 			"day", text.Day(v.Lang, now, now.AddDate(0, 0, -7)), // heard on another day, "today" would mislead
 			"clock", text.SpokenClock(v.Lang, now))
 		if err := c.Say(ctx, words...); err != nil && context.Cause(ctx) == nil {
@@ -459,11 +459,11 @@ func (j *Journey) recallWhisper(ctx context.Context, v *Visit, rules *service.Qu
 	now, asked := v.local(time.Now(), nil), v.local(v.Recall.Asked, nil)
 	switch {
 	case !v.Recall.Slot.IsZero():
-		sounds = append(sounds, j.moment(ctx, lang, "whisper.callback.slot", v.local(v.Recall.Slot, nil))...)
+		sounds = append(sounds, j.moment(ctx, v, lang, "whisper.callback.slot", v.local(v.Recall.Slot, nil))...)
 	case now.YearDay() == asked.YearDay() && now.Year() == asked.Year():
-		sounds = append(sounds, j.moment(ctx, lang, "whisper.callback.asked", asked)...)
+		sounds = append(sounds, j.moment(ctx, v, lang, "whisper.callback.asked", asked)...)
 	default:
-		sounds = append(sounds, j.moment(ctx, lang, "whisper.callback.asked.day", asked)...)
+		sounds = append(sounds, j.moment(ctx, v, lang, "whisper.callback.asked.day", asked)...)
 	}
 	if v.Recall.Score > 0 {
 		sounds = append(sounds, j.promptsIn(ctx, v, lang, "whisper.survey."+strconv.Itoa(v.Recall.Score))...)

@@ -69,7 +69,7 @@ func (v *Visit) own(c call.Info) call.Number {
 
 // relayGreeting tells the operator of a relay centre whom we want to speak with.
 func (j *Journey) relayGreeting(ctx context.Context, v *Visit) []call.Sound {
-	words := j.sentence(ctx, v.Lang, "recall.relay.hello", "service", v.serviceName())
+	words := j.sentence(ctx, v, v.Lang, "recall.relay.hello", "service", v.serviceName())
 	names := append([]string{"recall.relay.number"}, NumberPrompts(v.Recall.Citizen)...)
 	return append(words, j.prompts(ctx, v, append(names, "recall.relay.press")...)...)
 }

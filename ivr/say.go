@@ -13,11 +13,12 @@ import (
 // rather than nothing.
 const patienceForWords = 3 * time.Second
 
-// sentence gives a sentence with its values filled in, or nothing when it cannot be had.
-func (j *Journey) sentence(ctx context.Context, lang call.Lang, id string, pairs ...any) []call.Sound {
+// sentence gives a sentence with its values filled in, in the service's own words where it has some,
+// or nothing when it cannot be had.
+func (j *Journey) sentence(ctx context.Context, v *Visit, lang call.Lang, id string, pairs ...any) []call.Sound {
 	bounded, cancel := context.WithTimeout(ctx, patienceForWords)
 	defer cancel()
-	sound, err := j.Voice.Sentence(bounded, id, lang, pairs...)
+	sound, err := j.Voice.Sentence(bounded, id, lang, v.def.Wording[id][lang].Say, pairs...)
 	if err != nil {
 		if ctx.Err() == nil {
 			j.Log.Error("a sentence cannot be said and is left out", "sentence", id, "lang", lang, "err", err)
@@ -28,8 +29,8 @@ func (j *Journey) sentence(ctx context.Context, lang call.Lang, id string, pairs
 }
 
 // moment gives a sentence that tells a day and an hour; t is in the listener's time zone.
-func (j *Journey) moment(ctx context.Context, lang call.Lang, id string, t time.Time, pairs ...any) []call.Sound {
-	return j.sentence(ctx, lang, id, append(pairs, "day", text.Day(lang, t, j.now()), "clock", text.SpokenClock(lang, t))...)
+func (j *Journey) moment(ctx context.Context, v *Visit, lang call.Lang, id string, t time.Time, pairs ...any) []call.Sound {
+	return j.sentence(ctx, v, lang, id, append(pairs, "day", text.Day(lang, t, j.now()), "clock", text.SpokenClock(lang, t))...)
 }
 
 // NumberPrompts names the prompts that read a number back, by pairs as the French do.

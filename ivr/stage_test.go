@@ -1,6 +1,7 @@
 package ivr
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -223,14 +224,14 @@ func (s *stage) Clear(_ context.Context, sound call.Sound) (call.Sound, error) {
 }
 
 // Sentence implements Voice, and tells what was filled in.
-func (s *stage) Sentence(ctx context.Context, id string, lang call.Lang, pairs ...any) (call.Sound, error) {
+func (s *stage) Sentence(ctx context.Context, id string, lang call.Lang, words string, pairs ...any) (call.Sound, error) {
 	sound, err := s.System(ctx, id, lang)
 	if strings.HasPrefix(id, "recall.voicemail") {
 		sound.Duration = 10 * time.Second
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.filled = append(s.filled, id+": "+strings.TrimSuffix(fmt.Sprintln(pairs...), "\n"))
+	s.filled = append(s.filled, cmp.Or(words, id)+": "+strings.TrimSuffix(fmt.Sprintln(pairs...), "\n"))
 	return sound, err
 }
 
@@ -239,7 +240,11 @@ func (s *stage) Phrase(ctx context.Context, name string, lang call.Lang, p servi
 	if p.Say == "" {
 		return call.Sound{}, errors.New("nothing to say")
 	}
-	return s.System(ctx, name, lang)
+	sound, err := s.System(ctx, name, lang)
+	if p.Say != name { // the definition's prompts say their names
+		sound.Text = p.Say
+	}
+	return sound, err
 }
 
 // sentences gives the sentences filled in since the last look.

@@ -30,6 +30,9 @@ type Definition struct {
 	Openings []ExtraOpening
 
 	Prompts map[string]Text
+	// Wording is the service's own words for what the line says by itself, by the built-in prompt's
+	// id; a language that is not there keeps the line's words.
+	Wording map[string]Text
 	Menus   map[string]*Menu
 	Infos   map[string]*Info
 	Reasons map[string]*Reason
@@ -74,15 +77,29 @@ type Position struct{ Line, Column int }
 // place of the nearest part around it that is.
 func (d *Definition) Position(path string) Position {
 	for {
-		if at, ok := d.pos[path]; ok {
-			return at
-		}
+		at, ok := d.pos[path]
 		cut := strings.LastIndexAny(path, ".[")
-		if cut < 0 {
+		switch {
+		case ok:
+			return at
+		case strings.HasPrefix(path, wordingPath):
+			cut = len(wordingPath) - 1
+		case cut < 0:
 			return Position{}
 		}
 		path = path[:cut]
 	}
+}
+
+// wordingPath begins the path of a wording. Its id has dots of its own, so that such a path has two
+// parts, "wording" and the rest; all other paths have a part between two dots.
+const wordingPath = "wording."
+
+func splitPath(path string) []string {
+	if id, is := strings.CutPrefix(path, wordingPath); is {
+		return []string{"wording", id}
+	}
+	return strings.Split(path, ".")
 }
 
 // NumberFor finds what the definition says of a number dialled.

@@ -131,7 +131,7 @@ var (
 	saysTheCost = regexp.MustCompile(`(?i)gratuit|prix d['’]un appel|appel non surtaxé|free of charge|free call|toll[- ]free|price of a (?:local |normal )?call|local rate`)
 )
 
-// texts looks at every prompt: its languages, and the numbers it names.
+// texts looks at every prompt: its languages, and the numbers it names; those of wordings, too.
 func (l *linter) texts() {
 	for _, id := range keysOf(l.d.Prompts) {
 		for _, lang := range l.d.Languages {
@@ -140,6 +140,11 @@ func (l *linter) texts() {
 				l.add(RuleLanguages, 13, Defect, "prompts."+id, "language", "prompt", id, "lang", lang)
 			}
 			l.numbersIn(phrase.Say, fmt.Sprintf("prompts.%s.%s", id, lang))
+		}
+	}
+	for _, id := range keysOf(l.d.Wording) {
+		for _, lang := range keysOf(l.d.Wording[id]) {
+			l.numbersIn(l.d.Wording[id][lang].Say, fmt.Sprintf("wording.%s.%s", id, lang))
 		}
 	}
 }

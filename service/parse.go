@@ -90,6 +90,7 @@ func (r *reader) definition(root *node) {
 	r.closures(o)
 	r.openings(o)
 	r.prompts(o)
+	r.wording(o)
 	r.skills(o)
 	r.reasons(o)
 	r.queues(o)

@@ -32,6 +32,17 @@ func (r *reader) label(n *node, path string, what words) Text {
 
 // perLanguage reads a text in each language of the service.
 func (r *reader) perLanguage(n *node, at Position, path string, what words) Text {
+	t := r.someLanguages(n, at, path, what)
+	for _, l := range r.def.Languages {
+		if _, ok := t[l]; !ok && t != nil {
+			r.problem(at, say("text.missing", "of", what, "lang", l), say("text.missing.fix", "lang", l))
+		}
+	}
+	return t
+}
+
+// someLanguages reads a text in languages of the service, nil when it is not written by language.
+func (r *reader) someLanguages(n *node, at Position, path string, what words) Text {
 	if n.kind == scalar {
 		r.problem(n.at, say("text.language", "of", what), say("text.language.fix", "lang", r.def.Languages[0]))
 		return nil
@@ -46,11 +57,6 @@ func (r *reader) perLanguage(n *node, at Position, path string, what words) Text
 			t[l] = r.phrase(v, at, join(path, key), say("the.text", "of", what, "lang", key))
 		}
 	})
-	for _, l := range r.def.Languages {
-		if _, ok := t[l]; !ok {
-			r.problem(at, say("text.missing", "of", what, "lang", l), say("text.missing.fix", "lang", l))
-		}
-	}
 	return t
 }
 
@@ -110,6 +116,27 @@ func (r *reader) prompts(o *object) {
 	r.def.Prompts = map[string]Text{}
 	r.section(o, "prompts", say("a.prompt"), func(name string, at Position, n *node) {
 		r.def.Prompts[name] = r.perLanguage(n, at, "prompts."+name, say("the.prompt", "name", name))
+	})
+}
+
+// wording reads the service's own words for what the line says by itself. Which prompts the line has is
+// not known here: whoever serves the definition looks at that.
+func (r *reader) wording(o *object) {
+	r.def.Wording = map[string]Text{}
+	wo := r.object(o.get("wording"), "wording", theKey("wording"))
+	wo.each(func(id string, at Position, n *node) {
+		what := say("the.wording", "about", id)
+		t := r.someLanguages(n, at, join(wo.path, id), what)
+		switch _, prompt := r.def.Prompts[id]; {
+		case !wordingForm.MatchString(id):
+			r.problem(at, say("wording.name", "name", id), say("wording.name.fix"))
+		case prompt:
+			r.problem(at, say("wording.prompt", "name", id), say("keep"))
+		case t != nil && len(t) == 0:
+			r.problem(at, say("text.nothing", "of", what), say("text.language.fix", "lang", r.def.Languages[0]))
+		default:
+			r.def.Wording[id] = t
+		}
 	})
 }
 

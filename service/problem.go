@@ -54,6 +54,9 @@ func (ps Problems) sorted() Problems {
 	return slices.Compact(ps)
 }
 
+// Suggest says what to write in place of a word that is not known: see suggest.
+func Suggest(word string, known []string) Sentence { return suggest(word, known).written() }
+
 // suggest says what to write in place of a word that is not known: the nearest known
 // word when one is near, else all of them.
 func suggest(word string, known []string) words {

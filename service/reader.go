@@ -258,7 +258,9 @@ func (o *object) number(key string) call.Number {
 
 var (
 	nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,47}$`)
-	langForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Z]{2})?$`)
+	// wordingForm is of the ids of what the line says by itself: "queue.joined", "wait.5-10".
+	wordingForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	langForm    = regexp.MustCompile(`^[a-z]{2,3}(-[A-Z]{2})?$`)
 )
 
 // name checks a name that the author gives.

@@ -13,7 +13,8 @@ import (
 
 // Edit is a part of a definition's file that is written anew.
 type Edit struct {
-	// Path names the part, as Position does: "prompts.accueil", "closures", "callback.share".
+	// Path names the part, as Position does: "prompts.accueil", "closures", "callback.share",
+	// "wording.queue.joined".
 	Path string
 	// Value is its YAML; "" takes the part out.
 	Value string
@@ -29,7 +30,7 @@ func Part(data []byte, path string) (string, error) {
 	if root == nil {
 		return "", problems
 	}
-	if n := root.part(strings.Split(path, ".")); n != nil {
+	if n := root.part(splitPath(path)); n != nil {
 		return render(n), nil
 	}
 	return "", nil
@@ -137,7 +138,7 @@ func rewrite(data []byte, e Edit) ([]byte, error) {
 	if root == nil {
 		return nil, problems
 	}
-	path := strings.Split(e.Path, ".")
+	path := splitPath(e.Path)
 	var value *node
 	if e.Value != "" {
 		var err error

@@ -59,6 +59,8 @@ func (w words) in(lang call.Lang) string {
 		switch v := with[i].(type) {
 		case words:
 			with[i] = v.in(lang)
+		case Sentence:
+			with[i] = v.In(lang)
 		case call.Digit:
 			with[i] = string(rune(v))
 		case time.Duration: // in French as people write it, in English as the file has it

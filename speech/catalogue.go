@@ -133,8 +133,8 @@ func parseCatalogue(data []byte) (catalogue, error) {
 		names, isSentence := sentences[id]
 		switch {
 		case isSentence:
-			if wrong := fills(text, names); wrong != "" {
-				return catalogue{}, fmt.Errorf("the text of sentence %q %s", id, wrong)
+			if unfilled, lost := Misplaced(text, names); unfilled != "" || lost != "" {
+				return catalogue{}, fmt.Errorf("the text of sentence %q holds %q, which nothing fills in, or lacks %q", id, unfilled, lost)
 			}
 		case isFamily:
 			for _, set := range sets {
@@ -155,22 +155,6 @@ func parseCatalogue(data []byte) (catalogue, error) {
 		}
 	}
 	return catalogue{prompts, texts}, nil
-}
-
-// fills says what is wrong with the places of a sentence's values; "" if nothing is.
-func fills(text string, names []string) string {
-	there := placeholder.FindAllString(text, -1)
-	for _, p := range there {
-		if !slices.Contains(names, strings.Trim(p, "{}")) {
-			return "holds " + p + ", which nothing fills in"
-		}
-	}
-	for _, n := range names {
-		if !slices.Contains(there, "{"+n+"}") {
-			return "lacks {" + n + "}"
-		}
-	}
-	return ""
 }
 
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)

@@ -35,11 +35,11 @@ func TestEveryPromptIsInEveryLanguage(t *testing.T) {
 func TestPromptsTheLineNeedsAreThere(t *testing.T) {
 	need := strings.Fields(`hold.connecting position.1 position.20 position.many
 		wait.under1 wait.under2 wait.1-2 wait.1-3 wait.2-4 wait.3-5 wait.5-8 wait.5-10 wait.8-12 wait.10-15 wait.15-20
-		wait.20-30 wait.30-45 wait.45-60 wait.over60 wait.late wait.unknown wait.patience
+		wait.20-30 wait.30-45 wait.45-60 wait.over60 wait.late wait.unknown
 		menu.noinput menu.wrong menu.to-person info.offer-person goodbye queue.joined queue.noagents
 		sorry.technical sorry.moment message.in-french caller.resumed unknown-number dialplan.hold dialplan.sorry
 		agent.available agent.paused agent.wrapup-done agent.signed-out agent.refused-code agent.state.available
-		whisper.reason whisper.wait.under1 whisper.wait.1 whisper.wait.60 whisper.wait.over60
+		whisper.wait.under1 whisper.wait.1 whisper.wait.60 whisper.wait.over60
 		callback.offer callback.offer.closing callback.hint callback.back callback.failed
 		callback.number.yours callback.number.choice callback.number.choice.end callback.number.type
 		callback.number.typed callback.number.confirm callback.number.confirm.end number.plus number.single.0 number.single.9

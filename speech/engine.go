@@ -170,5 +170,10 @@ func (e *engine) name() string {
 	return name
 }
 
+// called is the engine's voice as people are told of it: "pico fr-FR".
+func (e *engine) called(voice string) string {
+	return filepath.Base(strings.TrimPrefix(e.name(), "command ")) + " " + voice
+}
+
 // langForm holds languages to what is safe in a folder's name and in an argument.
 var langForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)

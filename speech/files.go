@@ -43,6 +43,7 @@ type folder struct {
 type file struct {
 	base     string // path without extension
 	duration time.Duration
+	voice    string // who says it; "" for a recording
 }
 
 func key(parts ...string) string {
@@ -67,7 +68,7 @@ func (f *folder) find(base string) (file, bool) {
 		}
 		size = st.Size()
 	}
-	return file{base, time.Duration(size) * time.Second / bytesPerSecond}, true
+	return file{base: base, duration: time.Duration(size) * time.Second / bytesPerSecond}, true
 }
 
 // put writes a set, unless another process has completed it meanwhile: then that one

@@ -21,27 +21,31 @@ func saidFiles(t *testing.T, l *Library) []string {
 func TestASentenceIsRenderedWithItsValuesOnce(t *testing.T) {
 	command, said := fakeVoice(t)
 	l := open(t, Options{Engine: "command", Command: command})
-	first, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "day", "demain", "clock", "10 heures 15")
+	first, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "", "day", "demain", "clock", "10 heures 15")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if first.Name != "callback.noted.slot" || first.Text != "Ce sera demain à 10 heures 15." || first.Duration <= 0 {
 		t.Errorf("the sound is %+v", first)
 	}
-	if again, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "clock", "10 heures 15", "day", "demain"); err != nil || again != first {
+	if again, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "", "clock", "10 heures 15", "day", "demain"); err != nil || again != first {
 		t.Errorf("the same values give %+v, %v", again, err)
 	}
-	other, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "day", "demain", "clock", "11 heures")
+	other, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "", "day", "demain", "clock", "11 heures")
 	if err != nil || other.Path == first.Path {
 		t.Errorf("other values give %+v, %v", other, err)
+	}
+	own, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "À {clock}, {day}.", "day", "demain", "clock", "11 heures")
+	if err != nil || own.Text != "À 11 heures, demain." || own.Name != first.Name || own.Path == other.Path || own.Voice != first.Voice || own.Voice == "" {
+		t.Errorf("the service's own words are %+v, %v", own, err)
 	}
 	if got := strings.Count(said(), "Ce sera demain"); got != 2 {
 		t.Errorf("the voice spoke %d times: %s", got, said())
 	}
-	if _, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "day", "demain"); err == nil {
+	if _, err := l.Sentence(t.Context(), "callback.noted.slot", "fr", "", "day", "demain"); err == nil {
 		t.Error("a sentence is said without its hour")
 	}
-	if _, err := l.Sentence(t.Context(), "goodbye", "fr"); err == nil {
+	if _, err := l.Sentence(t.Context(), "goodbye", "fr", ""); err == nil {
 		t.Error("a prompt is taken for a sentence")
 	}
 }
@@ -51,7 +55,7 @@ func TestSentencesNobodyHearsAnyMoreAreSweptAway(t *testing.T) {
 	l := open(t, Options{Engine: "command", Command: command})
 	say := func(clock string) string {
 		t.Helper()
-		s, err := l.Sentence(t.Context(), "whisper.callback.slot", "fr", "clock", clock)
+		s, err := l.Sentence(t.Context(), "whisper.callback.slot", "fr", "", "clock", clock)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +105,7 @@ func TestEverySentenceIsSpokenByTheRealVoices(t *testing.T) {
 	for _, engine := range realEngines(t)[:1] {
 		l := open(t, Options{Engine: engine})
 		for _, id := range SentenceIDs() {
-			if s, err := l.Sentence(t.Context(), id, "fr", values...); err != nil || s.Duration < 300*time.Millisecond || s.Duration > 15*time.Second {
+			if s, err := l.Sentence(t.Context(), id, "fr", "", values...); err != nil || s.Duration < 300*time.Millisecond || s.Duration > 15*time.Second {
 				t.Errorf("%s: %+v, %v", id, s, err)
 			}
 		}
@@ -114,7 +118,7 @@ func BenchmarkSentenceSaidBefore(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := l.Sentence(b.Context(), "whisper.callback.slot", "fr", "clock", "10 heures"); err != nil {
+		if _, err := l.Sentence(b.Context(), "whisper.callback.slot", "fr", "", "clock", "10 heures"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -8,7 +8,8 @@
 // or torn by a power cut) is made again at the next use. Several processes may share a
 // folder: files are renamed into place under a lock, and the first to come stands.
 //
-// What wins, in order: a recording in <Recordings>/<lang>/<id>.wav (catalogue prompts
+// A service's own words for a prompt of the catalogue come here as a text or a recording of theirs. Without
+// them, what wins, in order: a recording in <Recordings>/<lang>/<id>.wav (catalogue prompts
 // only), the first engine that speaks the language, the next engine when that fails.
 //
 // A failure renders nothing and changes nothing: the error says what to mend, and the
@@ -178,7 +179,7 @@ func (l *Library) System(ctx context.Context, id string, lang call.Lang) (call.S
 			return call.Sound{}, fmt.Errorf("render prompt %q in language %q: %w", id, lang, err)
 		}
 	}
-	return call.Sound{Path: f.base, Name: id, Lang: lang, Text: text, Duration: f.duration}, nil
+	return call.Sound{Path: f.base, Name: id, Lang: lang, Text: text, Duration: f.duration, Voice: f.voice}, nil
 }
 
 // Text gives any text as a sound, up to MaxText characters; name is what logs and
@@ -194,7 +195,7 @@ func (l *Library) Text(ctx context.Context, name string, lang call.Lang, text st
 			return call.Sound{}, fmt.Errorf("render %q in language %q: %w", name, lang, err)
 		}
 	}
-	return call.Sound{Path: f.base, Name: name, Lang: lang, Text: text, Duration: f.duration}, nil
+	return call.Sound{Path: f.base, Name: name, Lang: lang, Text: text, Duration: f.duration, Voice: f.voice}, nil
 }
 
 // Recording gives an operator's recording as a sound, trimmed, levelled and coded.
@@ -251,22 +252,24 @@ func (l *Library) RenderSystem(ctx context.Context, progress func(done, total in
 	return group.Wait()
 }
 
-// Export copies a prompt of the catalogue to dest.alaw, dest.ulaw and dest.g722, for a
-// dialplan that plays it by a fixed name. Each file is replaced at once.
-func (l *Library) Export(ctx context.Context, id string, lang call.Lang, dest string) error {
-	s, err := l.System(ctx, id, lang)
-	if err != nil {
-		return err
-	}
+// Export copies a sound to dest.alaw, dest.ulaw and dest.g722, for a dialplan that plays it by
+// a fixed name. Each file is replaced at once.
+func Export(s call.Sound, dest string) error {
 	if err := mkdir(filepath.Dir(dest)); err != nil {
-		return fmt.Errorf("export prompt %q: %w", id, err)
+		return fmt.Errorf("export prompt %q: %w", s.Name, err)
 	}
 	for _, c := range codings {
 		if err := copyFile(s.Path+c.ext, dest+c.ext); err != nil {
-			return fmt.Errorf("export prompt %q: %w", id, err)
+			return fmt.Errorf("export prompt %q: %w", s.Name, err)
 		}
 	}
 	return nil
+}
+
+// Exported tells whether a sound is there under a fixed name.
+func Exported(dest string) bool {
+	_, whole := (&folder{}).find(dest)
+	return whole
 }
 
 func (l *Library) fresh(k cacheKey) (file, bool) {
@@ -291,7 +294,7 @@ func (l *Library) keep(ctx context.Context, k cacheKey, f file, err error) (file
 			return file{}, err
 		}
 		l.log.Warn("a sound cannot be made anew; the one rendered before is used", "lang", k.lang, "err", err)
-		f = still
+		f, f.voice = still, before.voice
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -318,6 +321,7 @@ func (l *Library) speak(ctx context.Context, in *folder, lang call.Lang, text st
 		f, err := l.once(ctx, in, base, e.installed, func() (prepared, error) { return e.synthesise(ctx, voice, clean) })
 		switch {
 		case err == nil && f.base != "":
+			f.voice = e.called(voice)
 			return f, nil
 		case err == nil:
 			continue

@@ -362,7 +362,7 @@ func TestAutoFallsBackWhereAnEngineFailsOrIsMissing(t *testing.T) {
 	if s2, err := again.System(t.Context(), "goodbye", "fr"); err != nil || s2 != s {
 		t.Errorf("got %v, %v, want %v", s2, err, s)
 	}
-	_, err = again.System(t.Context(), "wait.patience", "fr")
+	_, err = again.System(t.Context(), "queue.joined", "fr")
 	if !errors.Is(err, ErrNoVoice) || !strings.Contains(err.Error(), "install-voices.sh") {
 		t.Errorf("without an engine: %v", err)
 	}
@@ -463,7 +463,7 @@ func TestFullDiskIsSaidAndLeavesNothingHalf(t *testing.T) {
 		n, _ := f.Write(data[:len(data)/2])
 		return n, syscall.ENOSPC
 	}
-	_, err = l.System(t.Context(), "wait.patience", "fr")
+	_, err = l.System(t.Context(), "queue.joined", "fr")
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full") || !strings.Contains(err.Error(), l.files.dir) {
 		t.Errorf("got %v", err)
 	}
@@ -549,20 +549,23 @@ func TestExportGivesAPromptAFixedName(t *testing.T) {
 	command, _ := fakeVoice(t)
 	l := open(t, Options{Engine: "command", Command: command})
 	dest := filepath.Join(t.TempDir(), "asterisk", "decroche-hold")
+	s, err := l.System(t.Context(), "dialplan.hold", "fr")
+	if err != nil || Exported(dest) {
+		t.Fatal(err)
+	}
 	for range 2 {
-		if err := l.Export(t.Context(), "dialplan.hold", "fr", dest); err != nil {
+		if err := Export(s, dest); err != nil || !Exported(dest) {
 			t.Fatal(err)
 		}
 	}
-	s, _ := l.System(t.Context(), "dialplan.hold", "fr")
 	for _, c := range codings {
 		want, _ := os.ReadFile(s.Path + c.ext)
 		if got, err := os.ReadFile(dest + c.ext); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d bytes, %v, want %d", c.ext, len(got), err, len(want))
 		}
 	}
-	if err := l.Export(t.Context(), "no.such", "fr", dest); err == nil {
-		t.Error("a prompt that is not in the catalogue is exported")
+	if err := Export(call.Sound{Path: filepath.Join(t.TempDir(), "none")}, dest); err == nil || !Exported(dest) {
+		t.Error("a sound that is not there is exported")
 	}
 }
 

@@ -56,7 +56,7 @@ func (s *server) code(ctx context.Context, id call.AgentID, code string) []call.
 			prompt = s.statePrompt(id)
 		}
 	}
-	sound, err := s.lib.System(ctx, prompt, s.def.Load().Languages[0])
+	sound, err := s.prompt(ctx, prompt, s.def.Load().Languages[0])
 	if err != nil {
 		s.log.Error("an agent cannot be told", "prompt", prompt, "err", err)
 		return nil

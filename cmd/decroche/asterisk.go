@@ -65,7 +65,7 @@ func (cmd *asteriskCmd) start(ctx context.Context, e *env, c *config) (*child, e
 	}
 	if lib, err := c.library(nil); err != nil {
 		return nil, err
-	} else if err := exportDialplan(ctx, c, lib); err != nil {
+	} else if err := exportDialplan(ctx, c, lib.System, false); err != nil {
 		return nil, fmt.Errorf("make what Asterisk plays by itself: %w", err)
 	}
 	if err := rendered.Render(uid, gid); err != nil {

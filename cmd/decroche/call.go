@@ -120,5 +120,10 @@ func (e *env) knownPrompts(c *config) ([]softphone.CataloguePrompt, error) {
 			add(v.Phrase(e.ctx, name, lang, phrase))
 		}
 	}
+	for id, text := range def.Wording {
+		for lang, phrase := range text {
+			add(v.line(e.ctx, def, id, lang, phrase))
+		}
+	}
 	return known, nil
 }

@@ -123,7 +123,7 @@ func newServer(e *env, c *config) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.canCallBack(def); err != nil {
+	if err := c.judge(def); err != nil {
 		return nil, err
 	}
 	c.warn(def, s.log)
@@ -134,6 +134,9 @@ func newServer(e *env, c *config) (_ *server, err error) {
 		return nil, err
 	}
 	if err := s.render(ctx, def); err != nil {
+		return nil, err
+	}
+	if err := exportDialplan(ctx, c, s.words(def), true); err != nil {
 		return nil, err
 	}
 	if s.db, err = store.Open(ctx, store.Options{
@@ -480,7 +483,7 @@ func (s *server) reload(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := c.canCallBack(def); err != nil {
+	if err := c.judge(def); err != nil {
 		return "", err
 	}
 	if err := s.render(ctx, def); err != nil {
@@ -500,6 +503,9 @@ func (s *server) reload(ctx context.Context) (string, error) {
 	}
 	c.warn(def, s.log)
 	if err := s.learnFromPast(ctx); err != nil {
+		return "", err
+	}
+	if err := exportDialplan(ctx, c, s.words(def), true); err != nil {
 		return "", err
 	}
 	s.take(ctx, def)

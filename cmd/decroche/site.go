@@ -49,18 +49,13 @@ func (s *server) assembleSite() error {
 			return speech.Listen(sound)
 		},
 		Drafts: &drafts.Desk{
-			Store: s.db.Drafts(), File: s.c.Service, Judge: s.c.canCallBack,
+			Store: s.db.Drafts(), File: s.c.Service, Judge: s.c.judge,
 			Reload: func(ctx context.Context) error { _, err := s.reload(ctx); return err },
 		},
-		Length: func(ctx context.Context, lang call.Lang, p service.Phrase) (time.Duration, error) {
-			sound, err := voice{s.lib, s}.Phrase(ctx, "text", lang, p)
-			return sound.Duration, err
+		Sound: func(ctx context.Context, lang call.Lang, p service.Phrase) (call.Sound, error) {
+			return voice{s.lib, s}.Phrase(ctx, "text", lang, p)
 		},
-		KeepRecording: s.keepRecording, BuiltIn: builtIn, Play: s.journey.Rehearse,
-		BuiltInText: func(id string, lang call.Lang) string {
-			words, _ := speech.SystemText(id, lang)
-			return words
-		},
+		KeepRecording: s.keepRecording, Catalogue: catalogue{s}, Play: s.journey.Rehearse,
 		Reports: s.reports, Facts: facts{s.db.Journal()}.Facts, Links: s.desk.links,
 		Heard: new(hearing).of(s.db.Journal()), Today: s.boardDay, Alarms: s.alarmsNow,
 	}
@@ -112,7 +107,7 @@ func (s *server) assembleStudio() {
 		},
 		Prompts: func(ctx context.Context, ids ...string) (sounds []call.Sound) {
 			for _, id := range ids {
-				sound, err := v.System(ctx, id, "fr")
+				sound, err := s.prompt(ctx, id, "fr")
 				if err != nil {
 					s.log.Error("a prompt cannot be said and is left out", "prompt", id, "err", err)
 					continue
@@ -181,14 +176,6 @@ func (s *server) keepRecording(ctx context.Context, ext string, data []byte) (st
 		return "", errors.Join(fmt.Errorf("%w: %w", admin.ErrSound, err), os.Remove(path))
 	}
 	return recordings + "/" + name, nil
-}
-
-// builtIn are the line's own prompts but those that differ by a number alone.
-func builtIn() []string {
-	return slices.DeleteFunc(speech.IDs("fr"), func(id string) bool {
-		return strings.HasPrefix(id, "number.") || strings.HasPrefix(id, "whisper.wait.") ||
-			strings.HasPrefix(id, "position.") && id != "position.1" && id != "position.many"
-	})
 }
 
 const soundBlob = "message-sound:"

@@ -28,6 +28,9 @@ const (
 // Run lints a definition with the real lengths of its prompts.
 func (cmd checkCmd) Run(e *env) error {
 	def, err := service.ParseFile(cmd.File)
+	if err == nil {
+		err = unheardWording(def)
+	}
 	if err != nil {
 		fmt.Fprintln(e.stderr, err)
 		return exitUnreadable
@@ -59,22 +62,19 @@ func (cmd checkCmd) durations(e *env, def *service.Definition) (func(string, cal
 	if err != nil {
 		return nil, err
 	}
-	base := filepath.Dir(cmd.File)
+	v := voice{lib, &server{c: &config{Service: cmd.File}}}
 	sound := func(prompt string, lang call.Lang) (call.Sound, error) {
-		phrase, ok := def.Prompts[prompt][lang]
-		switch {
-		case !ok:
-			return lib.System(e.ctx, prompt, lang)
-		case phrase.Recording != "":
-			return lib.Recording(e.ctx, prompt, lang, filepath.Join(base, phrase.Recording))
-		default:
-			return lib.Text(e.ctx, prompt, lang, phrase.Say)
+		if phrase, ok := def.Prompts[prompt][lang]; ok {
+			return v.Phrase(e.ctx, prompt, lang, phrase)
 		}
+		return v.line(e.ctx, def, prompt, lang, def.Wording[prompt][lang])
 	}
-	for prompt, text := range def.Prompts { // all of them, so that an error comes before the findings
-		for lang := range text {
-			if _, err := sound(prompt, lang); err != nil {
-				return nil, err
+	for _, texts := range []map[string]service.Text{def.Prompts, def.Wording} {
+		for prompt, text := range texts { // all of them, so that an error comes before the findings
+			for lang := range text {
+				if _, err := sound(prompt, lang); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}

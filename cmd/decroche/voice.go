@@ -35,12 +35,19 @@ func (v voice) Phrase(ctx context.Context, name string, lang call.Lang, p servic
 			v.s.log.Error("a message's recording cannot be had; its text is said", "recording", name, "err", err)
 			return v.Text(ctx, name, lang, p.Say)
 		}
-		return v.Recording(ctx, name, lang, path)
+		return v.recorded(ctx, name, lang, path, p)
 	}
 	if p.Recording != "" {
-		return v.Recording(ctx, name, lang, filepath.Join(filepath.Dir(v.s.c.Service), p.Recording))
+		return v.recorded(ctx, name, lang, filepath.Join(filepath.Dir(v.s.c.Service), p.Recording), p)
 	}
 	return v.Text(ctx, name, lang, p.Say)
+}
+
+// recorded is a recording with the words that it says: they are sent to who wants them written.
+func (v voice) recorded(ctx context.Context, name string, lang call.Lang, path string, p service.Phrase) (call.Sound, error) {
+	sound, err := v.Recording(ctx, name, lang, path)
+	sound.Text = p.Say
+	return sound, err
 }
 
 // render makes every sound the service can need, so that no caller waits for one, and
@@ -63,6 +70,9 @@ func (s *server) render(ctx context.Context, def *service.Definition) error {
 			}
 		}
 	}
+	if err := v.renderLine(ctx, def); err != nil {
+		return err
+	}
 	for _, q := range def.Survey.Questions {
 		for lang, phrase := range q.Wording {
 			if _, err := v.Phrase(ctx, "survey."+q.About, lang, phrase); err != nil {
@@ -83,9 +93,6 @@ func (s *server) render(ctx context.Context, def *service.Definition) error {
 				return fmt.Errorf("the label %q: %w", phrase.Say, err)
 			}
 		}
-	}
-	if err := exportDialplan(ctx, s.c, s.lib); err != nil {
-		return err
 	}
 	if took := time.Since(begun); took > time.Second {
 		slog.Info("prompts rendered", "took", took.Round(time.Millisecond))
@@ -110,7 +117,7 @@ const rescueMargin = 2 * time.Second
 // rescue is what Asterisk goes on to by itself after a question that nobody is left to hear
 // the answer of. A sound that cannot be had leaves the question without it.
 func (s *server) rescue(lang call.Lang, wait time.Duration) []call.Sound {
-	sorry, err := s.lib.System(context.Background(), "sorry.moment", lang)
+	sorry, err := s.prompt(context.Background(), "sorry.moment", lang)
 	if err != nil {
 		s.log.Warn("a question is asked without a rescue", "err", err)
 		return nil
@@ -145,15 +152,26 @@ func (s *server) silence(d time.Duration) (path string, err error) {
 // dialplanPrompts are what Asterisk plays by itself while no controller is there.
 var dialplanPrompts = map[string]string{"decroche-hold": "dialplan.hold", "decroche-sorry": "dialplan.sorry"}
 
-// exportDialplan gives Asterisk its own prompts and its music.
-// Asterisk looks for music when it starts, so this goes before.
-func exportDialplan(ctx context.Context, c *config, lib *speech.Library) error {
+// dialplanLangs are those that it plays them in, one after the other.
+var dialplanLangs = []call.Lang{"fr", "en"}
+
+// exportDialplan gives Asterisk its own prompts and its music; what is there already is made anew
+// or left. Asterisk looks for music when it starts, so this goes before.
+func exportDialplan(ctx context.Context, c *config, say saying, anew bool) error {
 	if err := speech.WriteMusic(c.music()); err != nil {
 		return err
 	}
 	for name, id := range dialplanPrompts {
-		for _, lang := range []call.Lang{"fr", "en"} {
-			if err := lib.Export(ctx, id, lang, filepath.Join(c.sounds(), name+"-"+string(lang))); err != nil {
+		for _, lang := range dialplanLangs {
+			dest := filepath.Join(c.sounds(), name+"-"+string(lang))
+			if !anew && speech.Exported(dest) { // a controller's, in the service's words
+				continue
+			}
+			sound, err := say(ctx, id, lang)
+			if err == nil {
+				err = speech.Export(sound, dest)
+			}
+			if err != nil {
 				return err
 			}
 		}

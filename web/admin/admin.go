@@ -11,6 +11,7 @@
 //	others.go    other lines on the board
 //	figures.go   indicators, and the contacts behind them
 //	texts.go     everything that is said
+//	line.go      what the line says by itself, in its words or the service's
 //	hours.go     the calendar
 //	settings.go  settings, and the reasons of contacts
 //	agents.go    agents, their teams and skills
@@ -75,6 +76,20 @@ type Links interface {
 	Set(ctx context.Context, id, state, why, by string) error
 }
 
+// Catalogue is what the line says by itself, and what a service says in its place.
+type Catalogue interface {
+	// IDs lists the prompts that people may want to read, in alphabetical order.
+	IDs() []string
+	// Text is the line's own wording of a prompt, "" for none. Names in braces are filled in when it is said.
+	Text(id string, lang call.Lang) string
+	// Langs are the languages of a service in which callers or agents hear a prompt, in its order.
+	Langs(def *service.Definition, id string) []call.Lang
+	// Sound is a wording of a prompt with examples of its values, Listen the same as a WAV file; the zero
+	// Phrase is the line's own wording.
+	Sound(ctx context.Context, id string, lang call.Lang, p service.Phrase) (call.Sound, error)
+	Listen(ctx context.Context, id string, lang call.Lang, p service.Phrase) ([]byte, error)
+}
+
 // Server is the site.
 type Server struct {
 	People   *people.Office
@@ -114,14 +129,13 @@ type Server struct {
 	Drafts *drafts.Desk
 	// Roster is where agents are changed.
 	Roster Roster
-	// Length tells how long a wording lasts; a recording is beside the definition.
-	Length func(ctx context.Context, lang call.Lang, p service.Phrase) (time.Duration, error)
+	// Sound makes the sound of a wording; a recording is beside the definition.
+	Sound func(ctx context.Context, lang call.Lang, p service.Phrase) (call.Sound, error)
 	// KeepRecording keeps the recording of a prompt beside the definition, and gives its path from there. It
 	// returns ErrSound.
 	KeepRecording func(ctx context.Context, ext string, data []byte) (string, error)
-	// BuiltIn lists the line's own prompts, BuiltInText gives one of them; "" for none.
-	BuiltIn     func() []string
-	BuiltInText func(id string, lang call.Lang) string
+	// Catalogue is what the line says by itself.
+	Catalogue Catalogue
 	// Play plays the journey of a definition; see ivr.Journey.Rehearse.
 	Play func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error)
 	// Theme has theme.css, which follows the site's own style, with the fonts and pictures that it names;

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,27 +138,21 @@ func open(t *testing.T) *site {
 			Store: s.db, Messages: s.db, Service: s.def.Load, Changed: func(context.Context) error { return nil },
 			Apply: func([]*service.Plan) {}, Log: slog.New(slog.DiscardHandler),
 		},
-		Drafts: &drafts.Desk{Store: s.db.Drafts(), File: file, Reload: func(context.Context) error {
+		Drafts: &drafts.Desk{Store: s.db.Drafts(), File: file, Judge: judge, Reload: func(context.Context) error {
 			def, err := service.ParseFile(file)
 			if err == nil {
 				s.def.Store(def)
 			}
 			return err
 		}},
-		Length: func(_ context.Context, _ call.Lang, p service.Phrase) (time.Duration, error) {
-			if strings.Contains(p.Say, "indicible") {
-				return 0, fmt.Errorf("it cannot be said")
-			}
-			return time.Duration(len(p.Say)) * 70 * time.Millisecond, nil
-		},
+		Sound: spoken,
 		KeepRecording: func(_ context.Context, ext string, data []byte) (string, error) {
 			if string(data) == "silence" {
 				return "", fmt.Errorf("%w: it is silent", admin.ErrSound)
 			}
 			return "voix" + ext, os.WriteFile(filepath.Join(filepath.Dir(file), "voix"+ext), data, 0o600)
 		},
-		BuiltIn:     func() []string { return []string{"goodbye"} },
-		BuiltInText: func(id string, lang call.Lang) string { return id + " " + string(lang) },
+		Catalogue: catalogue{},
 		Play: func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error) {
 			j := &ivr.Journey{Voice: voice{}, News: ivr.NewBoard(nil), Log: slog.New(slog.DiscardHandler)}
 			return j.Rehearse(ctx, def, info, at, keys)
@@ -174,6 +169,64 @@ func open(t *testing.T) *site {
 	return s
 }
 
+// spoken lasts 70 ms a letter.
+func spoken(_ context.Context, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	if strings.Contains(p.Say, "indicible") {
+		return call.Sound{}, fmt.Errorf("it cannot be said")
+	}
+	sound := call.Sound{Duration: time.Duration(len(p.Say)) * 70 * time.Millisecond}
+	if p.Recording == "" {
+		sound.Voice = "essai " + string(lang)
+	}
+	return sound, nil
+}
+
+// catalogue is a line that says five things by itself, one of them to agents.
+type catalogue struct{}
+
+func (catalogue) IDs() []string {
+	return []string{"agent.available", "callback.noted", "callback.noted.slot", "goodbye", "queue.joined"}
+}
+
+func (catalogue) Text(id string, lang call.Lang) string {
+	switch {
+	case !slices.Contains(catalogue{}.IDs(), id):
+		return ""
+	case id == "callback.noted.slot":
+		return id + " {day} {clock} " + string(lang)
+	}
+	return id + " " + string(lang)
+}
+
+func (catalogue) Langs(def *service.Definition, id string) []call.Lang {
+	if strings.HasPrefix(id, "agent.") {
+		return def.Languages[:1]
+	}
+	return def.Languages
+}
+
+func (c catalogue) Sound(ctx context.Context, id string, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	p.Say = cmp.Or(p.Say, c.Text(id, lang))
+	return spoken(ctx, lang, p)
+}
+
+func (c catalogue) Listen(_ context.Context, id string, lang call.Lang, p service.Phrase) ([]byte, error) {
+	words := strings.NewReplacer("{day}", "mardi", "{clock}", "10 heures").Replace(cmp.Or(p.Say, c.Text(id, lang)))
+	return []byte("RIFF of " + words), nil
+}
+
+// judge refuses a wording of what the line does not say, or without its values.
+func judge(def *service.Definition) error {
+	for id, text := range def.Wording {
+		for lang, p := range text {
+			if strings.Contains(catalogue{}.Text(id, lang), "{clock}") && !strings.Contains(p.Say, "{clock}") {
+				return service.Problems{{What: service.Sentence{FR: "il manque {clock}", EN: "{clock} is missing"}, Fix: service.Sentence{FR: "écrivez {clock}", EN: "write {clock}"}}}
+			}
+		}
+	}
+	return nil
+}
+
 // voice says whatever there is to say.
 type voice struct{}
 
@@ -185,7 +238,7 @@ func (voice) Phrase(_ context.Context, name string, lang call.Lang, p service.Ph
 	return call.Sound{Name: name, Lang: lang, Text: p.Say}, nil
 }
 
-func (voice) Sentence(_ context.Context, id string, lang call.Lang, _ ...any) (call.Sound, error) {
+func (voice) Sentence(_ context.Context, id string, lang call.Lang, _ string, _ ...any) (call.Sound, error) {
 	return call.Sound{Name: id, Lang: lang, Text: id}, nil
 }
 func (voice) Clear(_ context.Context, s call.Sound) (call.Sound, error) { return s, nil }

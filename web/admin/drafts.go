@@ -90,7 +90,13 @@ func (v *visit) draftPage() {
 	for _, p := range l.Problems {
 		d.Problems = append(d.Problems, findingRow{What: p.What.In(v.Lang), Fix: p.Fix.In(v.Lang), Error: true})
 	}
-	if l.Refused != nil {
+	var refused service.Problems
+	switch {
+	case errors.As(l.Refused, &refused):
+		for _, p := range refused {
+			d.Problems = append(d.Problems, findingRow{What: p.What.In(v.Lang), Fix: p.Fix.In(v.Lang), Error: true})
+		}
+	case l.Refused != nil:
 		d.Problems = append(d.Problems, findingRow{What: v.reason(l.Refused), Error: true})
 	}
 	past, err := v.s.Drafts.Store.History(v.r.Context(), "", historyShown)
@@ -127,6 +133,8 @@ func (v *visit) partName(path string) string {
 	switch section {
 	case "prompts":
 		return v.T("part.prompt", "name", name)
+	case "wording":
+		return v.T("part.wording", "name", name)
 	case "reasons":
 		return v.T("part.reason", "name", name)
 	}
@@ -150,17 +158,22 @@ func (v *visit) partText(path, value string) string {
 	if slices.ContainsFunc(weeks, func(w week) bool { return w.path == path }) {
 		return v.weekText(value)
 	}
-	if !strings.HasPrefix(path, "prompts.") || value == "" {
+	id, line := strings.CutPrefix(path, "wording.")
+	if !line && (!strings.HasPrefix(path, "prompts.") || value == "") {
 		return value
 	}
 	t := v.textOf(value)
 	var lines []string
 	for _, lang := range v.def.Languages {
-		if p, ok := t[lang]; ok {
-			words := p.Say
-			if p.Recording != "" {
-				words += " ♪ " + p.Recording
-			}
+		p, ok := t[lang]
+		if !ok && line && slices.Contains(v.s.Catalogue.Langs(v.def, id), lang) {
+			p.Say, ok = v.s.Catalogue.Text(id, lang), true
+		}
+		words := p.Say
+		if p.Recording != "" {
+			words += " ♪ " + p.Recording
+		}
+		if ok {
 			lines = append(lines, v.T("lang."+string(lang))+" : "+words)
 		}
 	}

@@ -50,6 +50,9 @@ type said struct {
 	Sound      string
 	Recorded   bool
 	Length     string
+	// Voice says it, in words. Own: it is the service's wording of what the line says.
+	Voice string
+	Own   bool
 }
 
 func (v *visit) showMessages() {
@@ -216,23 +219,14 @@ func (v *visit) missing(m ivr.Message) string {
 func (v *visit) listen() {
 	q := v.r.URL.Query()
 	lang, words := call.Lang(q.Get("langue")), strings.TrimSpace(q.Get("texte"))
-	recording, filed := strings.CutPrefix(q.Get("son"), filePrefix)
-	if words == "" && !filed || len(words) > 4*ivr.MessageMaxText || !slices.Contains(v.def.Languages, lang) {
+	say, ok := v.toHear(lang, words, q.Get("son"))
+	if !ok || len(words) > 4*ivr.MessageMaxText || !slices.Contains(v.def.Languages, lang) {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
 	defer cancel()
-	m := ivr.Message{Text: map[call.Lang]string{lang: words}, Sound: map[call.Lang]string{lang: q.Get("son")}}
-	p := m.Phrase(lang)
-	if filed {
-		if !filepath.IsLocal(recording) {
-			v.stop(http.StatusNotFound, "missing")
-			return
-		}
-		p = service.Phrase{Say: words, Recording: recording}
-	}
-	wav, err := v.s.Rehearse(ctx, lang, p)
+	wav, err := say(ctx)
 	if err != nil {
 		v.fail("say a message", err)
 		return
@@ -240,6 +234,22 @@ func (v *visit) listen() {
 	v.w.Header().Set("Content-Type", "audio/wav")
 	v.w.Header().Set("Content-Length", strconv.Itoa(len(wav)))
 	_, _ = v.w.Write(wav)
+}
+
+// toHear says words, or what is named with them: a recording beside the definition, a prompt of the line, the
+// recording of a message. ok is false for what is none of these.
+func (v *visit) toHear(lang call.Lang, words, from string) (say func(context.Context) ([]byte, error), ok bool) {
+	p := ivr.Message{Text: map[call.Lang]string{lang: words}, Sound: map[call.Lang]string{lang: from}}.Phrase(lang)
+	ok = words != ""
+	if id, is := strings.CutPrefix(from, linePrefix); is {
+		return func(ctx context.Context) ([]byte, error) {
+			return v.s.Catalogue.Listen(ctx, id, lang, service.Phrase{Say: words})
+		}, v.s.Catalogue.Text(id, lang) != ""
+	}
+	if file, is := strings.CutPrefix(from, filePrefix); is {
+		p, ok = service.Phrase{Say: words, Recording: file}, filepath.IsLocal(file)
+	}
+	return func(ctx context.Context) ([]byte, error) { return v.s.Rehearse(ctx, lang, p) }, ok
 }
 
 // writeView is the form of a message, and what it will be.

@@ -18,21 +18,22 @@ import (
 	"decroche/service"
 )
 
-// textsView is everything that is said, by journey.
+// textsView is everything that is said: by the service, and by the line itself.
 type textsView struct {
-	Groups  []textGroup
-	BuiltIn []textRow
+	Groups, Line []textGroup
 }
 
 type textGroup struct {
 	Name string
 	Rows []textRow
+	Open bool // something of it is the service's own
 }
 
 type textRow struct {
 	Name  string
 	Said  []said
 	Draft bool
+	Own   bool // the service words it in some language
 }
 
 // textView is the form of one text.
@@ -45,13 +46,17 @@ type textView struct {
 	Theirs  []said // what another editor wrote, after a conflict
 	Past    []pastText
 	Missing bool
+	Line    bool   // it words what the line says
+	Values  string // what is filled in when it is said: "{day}, {clock}"
 }
 
 type textField struct {
 	Lang                  call.Lang
 	Name, Text, Recording string
 	Sound                 string
-	Length                string
+	Length, Voice         string
+	// Line is what the line says without the service's words, where it has some.
+	Line *said
 }
 
 type pastText struct {
@@ -132,24 +137,15 @@ func (v *visit) showTexts() {
 	}
 	drafted := map[string]bool{}
 	for _, r := range l.Drafts {
-		drafted[strings.TrimPrefix(r.Path, "prompts.")] = strings.HasPrefix(r.Path, "prompts.")
+		drafted[r.Path] = true
 	}
-	v.Texts = &textsView{}
+	v.Texts = &textsView{Line: v.lineGroups(drafted)}
 	for _, use := range uses(v.def) {
 		g := textGroup{Name: v.T("use." + use.id)}
 		for _, name := range use.names {
-			g.Rows = append(g.Rows, textRow{Name: name, Said: v.saidOf(v.def.Prompts[name]), Draft: drafted[name]})
+			g.Rows = append(g.Rows, textRow{Name: name, Said: v.saidOf(v.def.Prompts[name]), Draft: drafted["prompts."+name]})
 		}
 		v.Texts.Groups = append(v.Texts.Groups, g)
-	}
-	for _, id := range v.s.BuiltIn() {
-		row := textRow{Name: id}
-		for _, lang := range v.def.Languages {
-			if words := v.s.BuiltInText(id, lang); words != "" {
-				row.Said = append(row.Said, v.saidIn(lang, service.Phrase{Say: words}))
-			}
-		}
-		v.Texts.BuiltIn = append(v.Texts.BuiltIn, row)
 	}
 	v.render(http.StatusOK, "texts.html", v.T("texts.title"))
 }
@@ -163,7 +159,7 @@ func (v *visit) saidOf(t service.Text) (all []said) {
 	return all
 }
 
-// saidIn is a wording, how long it lasts, and where it is listened to.
+// saidIn is a wording, how long it lasts, who says it, and where it is listened to.
 func (v *visit) saidIn(lang call.Lang, p service.Phrase) said {
 	s := said{Lang: lang, Name: v.T("lang." + string(lang)), Text: p.Say, Recorded: p.Recording != ""}
 	s.Sound = listenTo(lang, p.Say, "")
@@ -172,8 +168,19 @@ func (v *visit) saidIn(lang call.Lang, p service.Phrase) said {
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), 10*time.Second)
 	defer cancel()
-	if d, err := v.s.Length(ctx, lang, p); err == nil {
-		s.Length = v.T("texts.length", "seconds", int((d+time.Second/2)/time.Second))
+	sound, err := v.s.Sound(ctx, lang, p)
+	return v.measured(s, sound, err)
+}
+
+// measured adds what its sound tells of a wording; one that cannot be had tells nothing.
+func (v *visit) measured(s said, sound call.Sound, err error) said {
+	if err != nil {
+		return s
+	}
+	s.Length = v.T("texts.length", "seconds", int((sound.Duration+time.Second/2)/time.Second))
+	s.Voice = v.T("texts.recorded")
+	if sound.Voice != "" {
+		s.Voice = v.T("texts.voice", "voice", sound.Voice)
 	}
 	return s
 }
@@ -181,44 +188,67 @@ func (v *visit) saidIn(lang call.Lang, p service.Phrase) said {
 // filePrefix begins, among sounds to listen to, the recording of a prompt beside the definition.
 const filePrefix = "file:"
 
+// aText is a text that is edited: a prompt of the service, or its words for what the line says.
+type aText struct {
+	name, path string
+	line       bool
+	langs      []call.Lang // that it is said in
+}
+
+// textNamed finds a text, or the prompt that is to have this name; ok is false for what can be none.
+func (v *visit) textNamed(name string) (x aText, ok bool) {
+	if _, prompt := v.def.Prompts[name]; !prompt && v.s.Catalogue.Text(name, "fr") != "" {
+		x = aText{name, "wording." + name, true, v.s.Catalogue.Langs(v.def, name)}
+		return x, len(x.langs) > 0
+	}
+	return aText{name, "prompts." + name, false, v.def.Languages}, promptName.MatchString(name)
+}
+
+// in gives the text as a definition has it.
+func (x aText) in(d *service.Definition) service.Text {
+	if x.line {
+		return d.Wording[x.name]
+	}
+	return d.Prompts[x.name]
+}
+
+// saids is what is heard of a text.
+func (v *visit) saids(x aText, t service.Text) []said {
+	if x.line {
+		return v.saidOfLine(v.r.Context(), x.name, t)
+	}
+	return v.saidOf(t)
+}
+
 func (v *visit) showText() {
 	v.told()
-	name := v.r.PathValue("name")
-	if !promptName.MatchString(name) {
-		v.stop(http.StatusNotFound, "missing")
-		return
-	}
 	if v.look() == nil {
 		return
 	}
-	_, p, ok := v.partOf("prompts." + name)
+	x, ok := v.textNamed(v.r.PathValue("name"))
 	if !ok {
+		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	v.textPage(name, p, v.def.Prompts[name], nil)
+	if _, p, ok := v.partOf(x.path); ok {
+		v.textPage(x, p, x.in(v.def), nil)
+	}
 }
 
-func (v *visit) textPage(name string, p part, t service.Text, theirs []said) {
-	w := &textView{Name: name, part: p, Draft: p.Seen != 0, Theirs: theirs}
-	published := v.s.Service().Prompts[name]
-	w.Missing = published == nil
-	if w.Draft && published != nil {
-		w.Now = v.saidOf(published)
+func (v *visit) textPage(x aText, p part, t service.Text, theirs []said) {
+	w := &textView{Name: x.name, part: p, Draft: p.Seen != 0, Theirs: theirs, Line: x.line, Where: v.whereSaid(x)}
+	published := x.in(v.s.Service())
+	w.Missing = !x.line && published == nil
+	if w.Draft && !w.Missing {
+		w.Now = v.saids(x, published)
 	}
-	for _, use := range uses(v.def) {
-		if slices.Contains(use.names, name) {
-			w.Where = v.T("use." + use.id)
-		}
+	for _, lang := range x.langs {
+		w.Fields = append(w.Fields, v.textField(x, lang, t[lang]))
 	}
-	for _, lang := range v.def.Languages {
-		f := textField{Lang: lang, Name: v.T("lang." + string(lang)), Text: t[lang].Say, Recording: t[lang].Recording}
-		if f.Text != "" || f.Recording != "" {
-			s := v.saidIn(lang, t[lang])
-			f.Sound, f.Length = s.Sound, s.Length
-		}
-		w.Fields = append(w.Fields, f)
+	if x.line {
+		w.Values = strings.Join(valueForm.FindAllString(v.s.Catalogue.Text(x.name, "fr"), -1), ", ")
 	}
-	past, err := v.s.Drafts.Store.History(v.r.Context(), "prompts."+name, historyShown)
+	past, err := v.s.Drafts.Store.History(v.r.Context(), x.path, historyShown)
 	if err != nil {
 		v.fail("read the history of a text", err)
 		return
@@ -226,14 +256,45 @@ func (v *visit) textPage(name string, p part, t service.Text, theirs []said) {
 	for i, c := range past {
 		who := v.T("draft.published", "who", c.By, "by", c.SettledBy, "when", v.when(c.Settled))
 		if i > 0 {
-			w.Past = append(w.Past, pastText{c.ID, false, who, v.saidOf(v.textOf(c.Value))})
+			w.Past = append(w.Past, pastText{c.ID, false, who, v.saids(x, v.textOf(c.Value))})
 		}
-		if i == len(past)-1 && c.Was != "" {
-			w.Past = append(w.Past, pastText{c.ID, true, v.T("texts.before", "when", v.when(c.Settled)), v.saidOf(v.textOf(c.Was))})
+		if i == len(past)-1 && (c.Was != "" || x.line) {
+			w.Past = append(w.Past, pastText{c.ID, true, v.T("texts.before", "when", v.when(c.Settled)), v.saids(x, v.textOf(c.Was))})
 		}
 	}
 	v.Text = w
-	v.render(http.StatusOK, "text.html", v.T("text.title", "name", name))
+	v.render(http.StatusOK, "text.html", v.T("text.title", "name", x.name))
+}
+
+// whereSaid is the part of the journey that a text is said in, in words; "" where none is known.
+func (v *visit) whereSaid(x aText) string {
+	if x.line {
+		return v.T("line." + linePart(x.name))
+	}
+	for _, use := range uses(v.def) {
+		if slices.Contains(use.names, x.name) {
+			return v.T("use." + use.id)
+		}
+	}
+	return ""
+}
+
+// textField is the field of one language. Where the service has no words of its own it holds the line's.
+func (v *visit) textField(x aText, lang call.Lang, p service.Phrase) textField {
+	f := textField{Lang: lang, Name: v.T("lang." + string(lang)), Text: p.Say, Recording: p.Recording}
+	own := p != service.Phrase{}
+	switch {
+	case x.line && own:
+		s, line := v.saidOfLine(v.r.Context(), x.name, service.Text{lang: p}, lang), v.saidOfLine(v.r.Context(), x.name, nil, lang)
+		f.Sound, f.Length, f.Voice, f.Line = s[0].Sound, s[0].Length, s[0].Voice, &line[0]
+	case x.line:
+		s := v.saidOfLine(v.r.Context(), x.name, nil, lang)[0]
+		f.Text, f.Sound, f.Length, f.Voice = s.Text, s.Sound, s.Length, s.Voice
+	case own:
+		s := v.saidIn(lang, p)
+		f.Sound, f.Length, f.Voice = s.Sound, s.Length, s.Voice
+	}
+	return f
 }
 
 // textOf reads a text as a draft keeps it.
@@ -247,45 +308,63 @@ func (v *visit) textOf(value string) service.Text {
 
 // writeText keeps a text as a draft.
 func (v *visit) writeText() {
-	name := v.r.PathValue("name")
 	if err := v.r.ParseMultipartForm(maxSound); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		v.stop(http.StatusRequestEntityTooLarge, "unread")
-		return
-	}
-	if !promptName.MatchString(name) {
-		v.stop(http.StatusNotFound, "missing")
 		return
 	}
 	if v.look() == nil {
 		return
 	}
-	path := "prompts." + name
-	if id := v.r.PostFormValue("restore"); id != "" {
-		v.restoreText(name, path, id)
+	x, ok := v.textNamed(v.r.PathValue("name"))
+	if !ok {
+		v.stop(http.StatusNotFound, "missing")
 		return
 	}
+	if id := v.r.PostFormValue("restore"); id != "" {
+		v.restoreText(x, id)
+		return
+	}
+	t := v.typedText(x)
+	value := ""
+	if len(t) > 0 {
+		value = t.YAML(x.langs)
+	}
+	p := v.seenPart("")
+	if len(v.Errors) == 0 && v.sayable(x, t) && v.writePart("text_"+string(x.langs[0]), x.path, value, p) {
+		v.see("/service/textes/"+x.name+"?fait=brouillon", nil)
+		return
+	}
+	v.afterConflict(x, p, t)
+}
+
+// typedText reads a text from the form. A prompt needs all its languages; in one that is left empty, or as it
+// is, the line keeps its own words.
+func (v *visit) typedText(x aText) service.Text {
 	t := service.Text{}
-	for _, lang := range v.def.Languages {
+	for _, lang := range x.langs {
 		p := service.Phrase{Say: strings.Join(strings.Fields(v.r.PostFormValue("text_"+string(lang))), " "), Recording: v.typedRecording(lang)}
-		if p.Say == "" && p.Recording == "" {
+		line := service.Phrase{Say: v.s.Catalogue.Text(x.name, lang)}
+		switch empty := p == (service.Phrase{}); {
+		case x.line && (empty || p == line):
+			continue
+		case empty:
 			v.wrong("text_"+string(lang), "text.empty")
 		}
 		t[lang] = p
 	}
-	p := v.seenPart("")
-	if len(v.Errors) == 0 && v.sayable(t) && v.writePart("text_"+string(v.def.Languages[0]), path, t.YAML(v.def.Languages), p) {
-		v.see("/service/textes/"+name+"?fait=brouillon", nil)
-		return
-	}
-	v.afterConflict(name, path, p, t)
+	return t
 }
 
 // sayable makes the sounds, so that nothing is published that cannot be said.
-func (v *visit) sayable(t service.Text) bool {
+func (v *visit) sayable(x aText, t service.Text) bool {
 	ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
 	defer cancel()
 	for lang, p := range t {
-		if _, err := v.s.Length(ctx, lang, p); err != nil {
+		_, err := v.s.Sound(ctx, lang, p)
+		if x.line {
+			_, err = v.s.Catalogue.Sound(ctx, x.name, lang, p)
+		}
+		if err != nil {
 			v.s.Log.Error("a text cannot be said", "lang", lang, "err", err)
 			v.wrong("text_"+string(lang), "write.error.say")
 		}
@@ -295,20 +374,20 @@ func (v *visit) sayable(t service.Text) bool {
 
 // afterConflict gives the form again with what was typed; what another editor wrote meanwhile is shown
 // beside it, and is what the next attempt has seen.
-func (v *visit) afterConflict(name, path string, p part, typed service.Text) {
-	value, current, ok := v.partOf(path)
+func (v *visit) afterConflict(x aText, p part, typed service.Text) {
+	value, current, ok := v.partOf(x.path)
 	if !ok {
 		return
 	}
 	var theirs []said
 	if current != p {
-		theirs = v.saidOf(v.textOf(value))
+		theirs = v.saids(x, v.textOf(value))
 	}
-	v.textPage(name, current, typed, theirs)
+	v.textPage(x, current, typed, theirs)
 }
 
-func (v *visit) restoreText(name, path, id string) {
-	past, err := v.s.Drafts.Store.History(v.r.Context(), path, historyShown)
+func (v *visit) restoreText(x aText, id string) {
+	past, err := v.s.Drafts.Store.History(v.r.Context(), x.path, historyShown)
 	if err != nil {
 		v.fail("read the history of a text", err)
 		return
@@ -322,11 +401,11 @@ func (v *visit) restoreText(name, path, id string) {
 		if strings.HasPrefix(id, "-") {
 			value = c.Was
 		}
-		if v.writePart("main", path, value, v.seenPart("")) {
-			v.see("/service/textes/"+name+"?fait=brouillon", nil)
+		if v.writePart("main", x.path, value, v.seenPart("")) {
+			v.see("/service/textes/"+x.name+"?fait=brouillon", nil)
 			return
 		}
-		v.afterConflict(name, path, v.seenPart(""), v.textOf(value))
+		v.afterConflict(x, v.seenPart(""), v.textOf(value))
 		return
 	}
 	v.stop(http.StatusNotFound, "missing")
