@@ -107,7 +107,7 @@ try {
   await page.locator('.notice').waitFor()
   tell({ published: true, click, answered: Date.now(), took: Date.now() - begun })
   await look('messages')
-  for (const [name, path] of [['floor', '/direct'], ['figures', '/indicateurs'], ['figures-by', '/indicateurs?par=queue&pas=day'], ['contacts', '/indicateurs/contacts?indicateur=received'], ['plans', '/plans'], ['sites', '/sites'], ['texts', '/service/textes'], ['text', '/service/textes/menu-principal'], ['hours', '/service/horaires'], ['reasons', '/service/motifs'], ['agents', '/service/agents'], ['settings', '/service/reglages'], ['rehearse', '/service/ecouter'], ['draft-none', '/service/brouillon'], ['people', '/comptes'], ['account', '/comptes/camille'], ['log', '/journal'], ['nowhere', '/nulle-part']]) {
+  for (const [name, path] of [['floor', '/direct'], ['figures', '/indicateurs'], ['figures-by', '/indicateurs?par=queue&pas=day'], ['contacts', '/indicateurs/contacts?indicateur=received'], ['plans', '/plans'], ['plan', '/plans/afflux/modifier'], ['plan-new', '/plans/-/modifier'], ['links', '/service/liens'], ['link', '/service/liens/demarches'], ['link-new', '/service/liens/-'], ['sites', '/sites'], ['texts', '/service/textes'], ['text', '/service/textes/menu-principal'], ['hours', '/service/horaires'], ['reasons', '/service/motifs'], ['agents', '/service/agents'], ['settings', '/service/reglages'], ['rehearse', '/service/ecouter'], ['draft-none', '/service/brouillon'], ['people', '/comptes'], ['account', '/comptes/camille'], ['log', '/journal'], ['nowhere', '/nulle-part']]) {
     await page.goto(new URL(path, job.link).href)
     await look(name)
   }
