@@ -3,15 +3,22 @@
 // What runs is kept in the database: a plan is on once, whoever switches it on, and it ends at its time
 // even if nobody is there: its messages have that end themselves. Who ends a plan by hand is obeyed; its
 // rule waits until it has not held once.
+//
+// A plan that is on follows its definition: when that changes, so do its rules and what it says. When the plan
+// is there no more its rules are gone, and what it says goes on until its end, or until somebody ends it: what was
+// let out for an incident does not fall silent because a file was changed.
 package plans
 
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,10 +40,12 @@ type Run struct {
 	EndedBy string
 }
 
-// ByRule is who switches by a rule, ByEnd what ends a plan at its time.
+// ByRule is who switches by a rule, ByEnd what ends a plan at its time; ByChange stops a message that its plan says
+// no more.
 const (
-	ByRule = "rule"
-	ByEnd  = "end"
+	ByRule   = "rule"
+	ByEnd    = "end"
+	ByChange = "change"
 )
 
 // On says whether the run is on at a time.
@@ -66,6 +75,8 @@ type Store interface {
 // Messages are let out and stopped; store.DB is one.
 type Messages interface {
 	Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error)
+	// MessagesOf gives the messages whose keys begin with a prefix, by their keys.
+	MessagesOf(ctx context.Context, prefix string) (map[string]ivr.Message, error)
 	Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
 }
 
@@ -106,9 +117,10 @@ type Office struct {
 	on     []int64 // the runs that were applied last
 	names  atomic.Pointer[[]string]
 	known  bool
-	ready  map[int64]bool // runs whose messages are out, by this process
+	ready  map[int64]bool // runs whose messages are those of the definition, by this process
+	rule   map[string]service.Trigger
 	since  map[string]time.Time
-	held   map[string]bool // whether the rule held, since that time
+	held   map[string]bool // whether that rule held, since that time
 	manual map[string]bool // ended by hand while the rule held
 }
 
@@ -161,20 +173,30 @@ func (o *Office) end(ctx context.Context, r Run, by string, at time.Time) error 
 		return err
 	}
 	o.Log.Info("a plan is off", "plan", r.Plan, "by", by)
-	p := o.Service().Plans[r.Plan]
-	if p == nil || by == ByEnd { // its messages have ended at the same time
+	if by == ByEnd { // its messages have ended at the same time
 		return nil
 	}
-	for i, m := range o.messages(p, r) {
-		kept, err := o.Messages.Publish(ctx, m, key(r, i))
-		if kept.ID == 0 {
-			return err
+	if err := o.stop(ctx, r, nil, by, at); err != nil {
+		return err
+	}
+	return o.Changed(ctx)
+}
+
+// stop ends the messages of a run, but those that are kept: what is out, whatever the definition says by now.
+func (o *Office) stop(ctx context.Context, r Run, keep []string, by string, at time.Time) error {
+	out, err := o.Messages.MessagesOf(ctx, r.prefix())
+	if err != nil {
+		return err
+	}
+	for key, m := range out {
+		if !m.Stopped.IsZero() || slices.Contains(keep, key) {
+			continue
 		}
-		if _, err := o.Messages.Stop(ctx, kept.ID, by, at); err != nil {
+		if _, err := o.Messages.Stop(ctx, m.ID, by, at); err != nil {
 			return err
 		}
 	}
-	return o.Changed(ctx)
+	return nil
 }
 
 // IsOn tells whether a plan is on, as of the last look.
@@ -188,13 +210,13 @@ func (o *Office) Runs(ctx context.Context, since time.Time) ([]Run, error) {
 	return o.Store.PlanRuns(ctx, since)
 }
 
-// messages are those of a run, for the languages of the service.
-func (o *Office) messages(p *service.Plan, r Run) (list []ivr.Message) {
+// messages are those of a run as the definition has them now, for the languages of the service.
+func (o *Office) messages(p *service.Plan, r Run, now time.Time) (list []ivr.Message) {
 	def := o.Service()
 	for _, pm := range p.Messages {
 		m := ivr.Message{
 			Text: map[call.Lang]string{}, Queue: pm.Queue, Replace: pm.Replace, Offer: pm.Offer,
-			From: r.From, Until: r.Until, Created: r.From, CreatedBy: r.By,
+			From: now, Until: r.Until, Created: now, CreatedBy: r.By,
 		}
 		if pm.Menu != "" {
 			m.Queue = ivr.MessageMenu + pm.Menu
@@ -210,11 +232,25 @@ func (o *Office) messages(p *service.Plan, r Run) (list []ivr.Message) {
 	return list
 }
 
-// key names a message of a run, so that it is let out once.
-func key(r Run, i int) string { return fmt.Sprintf("plan:%d:%d", r.ID, i) }
+// prefix begins the keys of a run's messages.
+func (r Run) prefix() string { return fmt.Sprintf("plan:%d:", r.ID) }
+
+// key names a message of a run by what it says, so that it is let out once; one that was stopped by hand stays so. A
+// message that the plan says again, after it had said it no more, is another: out are those of the run.
+func (r Run) key(m ivr.Message, out map[string]ivr.Message) string {
+	says, _ := json.Marshal([]any{m.Text, m.Queue, m.Offer, m.Replace}) // strings alone
+	base := fmt.Sprintf("%s%x.", r.prefix(), sha256.Sum256(says))
+	before := 0
+	for key, m := range out {
+		if strings.HasPrefix(key, base) && m.StoppedBy == ByChange {
+			before++
+		}
+	}
+	return fmt.Sprint(base, before)
+}
 
 // look ends what is over, lets out the messages of what is on, and applies what is on. It may be run at
-// any time, again and again.
+// any time, again and again. What fails for one plan keeps no other from its time.
 func (o *Office) look(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -226,18 +262,15 @@ func (o *Office) look(ctx context.Context) error {
 	o.forRules()
 	var on []*service.Plan
 	var ids []int64
+	var errs []error
 	for _, r := range runs {
 		p := o.Service().Plans[r.Plan]
 		switch {
 		case r.On(now) && p != nil:
 			on, ids = append(on, p), append(ids, r.ID)
-			if err := o.letOut(ctx, p, r); err != nil {
-				return err
-			}
+			errs = append(errs, o.letOut(ctx, p, r, now))
 		case r.Ended.IsZero() && !now.Before(r.Until):
-			if err := o.end(ctx, r, ByEnd, r.Until); err != nil {
-				return err
-			}
+			errs = append(errs, o.end(ctx, r, ByEnd, r.Until))
 		}
 	}
 	if !o.known || !slices.Equal(ids, o.on) {
@@ -249,39 +282,63 @@ func (o *Office) look(ctx context.Context) error {
 		o.names.Store(&names)
 		o.Apply(on)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// letOut publishes the messages of a run, once.
-func (o *Office) letOut(ctx context.Context, p *service.Plan, r Run) error {
+// letOut makes what a run says what its plan says, once for each definition: it publishes what is not out, and
+// stops what the plan says no more.
+func (o *Office) letOut(ctx context.Context, p *service.Plan, r Run, now time.Time) error {
 	if o.ready[r.ID] {
 		return nil
 	}
-	for i, m := range o.messages(p, r) {
-		if kept, err := o.Messages.Publish(ctx, m, key(r, i)); err != nil && kept.ID == 0 {
-			return fmt.Errorf("plan %s: %w", r.Plan, err)
+	out, err := o.Messages.MessagesOf(ctx, r.prefix())
+	if err != nil {
+		return err
+	}
+	var said []string
+	var errs []error
+	for _, m := range o.messages(p, r, now) {
+		key := r.key(m, out)
+		said = append(said, key)
+		if _, is := out[key]; is {
+			continue
+		}
+		if _, err := o.Messages.Publish(ctx, m, key); err != nil {
+			errs = append(errs, fmt.Errorf("plan %s: %w", r.Plan, err))
 		}
 	}
-	if len(p.Messages) > 0 {
-		if err := o.Changed(ctx); err != nil {
-			return err
-		}
-	}
-	o.ready[r.ID] = true
-	return nil
+	errs = append(errs, o.stop(ctx, r, said, ByChange, now), o.endedMeanwhile(ctx, r), o.Changed(ctx))
+	err = errors.Join(errs...)
+	o.ready[r.ID] = err == nil
+	return err
 }
 
-// Again applies what is on anew: the definition is another.
+// endedMeanwhile stops what was let out of a run that another node ended at the same moment: who ended it may not
+// have seen all of it.
+func (o *Office) endedMeanwhile(ctx context.Context, r Run) error {
+	runs, err := o.Store.PlanRuns(ctx, r.From)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(runs, func(other Run) bool { return other.ID == r.ID })
+	if i < 0 || runs[i].Ended.IsZero() {
+		return nil
+	}
+	return o.stop(ctx, r, nil, runs[i].EndedBy, runs[i].Ended)
+}
+
+// Again applies what is on anew: the definition is another, and what is said may be too.
 func (o *Office) Again(ctx context.Context) error {
 	o.mu.Lock()
-	o.known = false
+	o.known, o.ready = false, map[int64]bool{}
 	o.mu.Unlock()
 	return o.look(ctx)
 }
 
 func (o *Office) forRules() {
 	if o.since == nil {
-		o.ready, o.since, o.held, o.manual = map[int64]bool{}, map[string]time.Time{}, map[string]bool{}, map[string]bool{}
+		o.ready, o.rule = map[int64]bool{}, map[string]service.Trigger{}
+		o.since, o.held, o.manual = map[string]time.Time{}, map[string]bool{}, map[string]bool{}
 	}
 }
 
@@ -348,11 +405,16 @@ func values(plans map[string]*service.Plan) (list []*service.Plan) {
 	return list
 }
 
-// watch tells whether a plan's rule holds, and whether that has been so for long enough.
+// watch tells whether a plan's rule holds, and whether that has been so for long enough. A rule that was changed
+// begins anew.
 func (o *Office) watch(p *service.Plan, s State, now time.Time) (holds, long bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forRules()
+	if o.rule[p.ID] != *p.When {
+		o.rule[p.ID] = *p.When
+		delete(o.held, p.ID)
+	}
 	holds = Holds(p.When, s)
 	if before, known := o.held[p.ID]; !known || before != holds {
 		o.held[p.ID], o.since[p.ID] = holds, now

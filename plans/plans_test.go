@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -224,5 +226,168 @@ func TestAPlanChangesTheDefinitionAndNothingElse(t *testing.T) {
 	}
 	if q := b.def.Queues["accueil"]; q.MaxWaiting != 30 || b.def.Callback.On || b.def.With() != b.def {
 		t.Errorf("without it: %+v", q)
+	}
+}
+
+// changed puts another definition in force, as a publication on the site does.
+func (b *bench) changed(replace ...string) {
+	b.Helper()
+	def, err := service.Parse("service.yaml", []byte(strings.NewReplacer(replace...).Replace(definition)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.def = def
+	if err := b.o.Again(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+const afflux = `    messages: [{prompt: beaucoup, queue: accueil, offer: callback}]`
+
+func TestAPlanThatIsOnFollowsItsDefinition(t *testing.T) {
+	b := open(t)
+	r, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.changed(afflux, `    messages: [{prompt: beaucoup, queue: accueil, offer: callback}, {prompt: a}]`)
+	if m := b.messages(); !slices.Equal(m, []string{"Beaucoup de monde. accueil callback", "Bonjour.  "}) {
+		t.Errorf("with another message: %q", m)
+	}
+	b.changed(afflux, `    messages: [{prompt: a}]`)
+	if m := b.messages(); !slices.Equal(m, []string{"Bonjour.  "}) {
+		t.Errorf("without the first: %q", m)
+	}
+	b.changed("Beaucoup de monde.", "Il y a foule.")
+	if m := b.messages(); !slices.Equal(m, []string{"Il y a foule. accueil callback"}) {
+		t.Errorf("with other words: %q", m)
+	}
+	b.changed() // as it was at first: what was stopped by the change is said again
+	if m := b.messages(); !slices.Equal(m, []string{"Beaucoup de monde. accueil callback"}) {
+		t.Errorf("as it was at first: %q", m)
+	}
+	b.o = b.office() // a restart lets nothing out again
+	b.look()
+	if err := b.o.Off(t.Context(), r.ID, "lou"); err != nil {
+		t.Fatal(err)
+	}
+	if m := b.messages(); len(m) != 0 || len(b.on) != 0 {
+		t.Errorf("off are %v, messages %q", b.on, m)
+	}
+	b.changed("Beaucoup de monde.", "Il y a foule.")
+	if m := b.messages(); len(m) != 0 {
+		t.Errorf("a plan that is off says %q", m)
+	}
+}
+
+func TestAMessageOfAPlanThatWasStoppedByHandStaysSo(t *testing.T) {
+	b := open(t)
+	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := b.db.Active(t.Context(), time.Now())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	if _, err := b.db.Stop(t.Context(), list[0].ID, "dom", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.changed("max_waiting: 5", "max_waiting: 6")
+	b.o = b.office()
+	b.look()
+	if m := b.messages(); len(m) != 0 || len(b.on) != 1 {
+		t.Errorf("on are %v, messages %q", b.on, m)
+	}
+}
+
+// without takes the plan "afflux" out of the definition.
+func (b *bench) without() {
+	b.Helper()
+	from, to := strings.Index(definition, "  afflux:"), strings.Index(definition, "  panne:")
+	b.changed(definition[from:to], "")
+	if b.def.Plans["afflux"] != nil {
+		b.Fatal("the plan is still there")
+	}
+}
+
+func TestARunWhosePlanIsThereNoMoreGoesOnUntilSomebodyEndsIt(t *testing.T) {
+	b := open(t)
+	r, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.without()
+	b.look()
+	if m := b.messages(); len(b.on) != 0 || len(m) != 1 {
+		t.Errorf("its rules are %v, it says %q", b.on, m)
+	}
+	b.o = b.office()
+	b.look()
+	if runs, err := b.o.Runs(t.Context(), time.Now()); err != nil || len(runs) != 1 || !runs[0].On(time.Now()) {
+		t.Errorf("after a restart: %+v, %v", runs, err)
+	}
+	if err := b.o.Off(t.Context(), r.ID, "dom"); err != nil {
+		t.Fatal(err)
+	}
+	runs, err := b.o.Runs(t.Context(), time.Now().Add(-time.Hour))
+	if m := b.messages(); err != nil || len(m) != 0 || len(runs) != 1 || runs[0].EndedBy != "dom" {
+		t.Errorf("ended was %+v, %v; it says %q", runs, err, m)
+	}
+}
+
+func TestARunWhosePlanIsThereNoMoreEndsAtItsTime(t *testing.T) {
+	b := open(t)
+	r, err := b.o.On(t.Context(), "afflux", time.Now().Add(1200*time.Millisecond), "lou")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.without()
+	for len(b.messages()) > 0 && time.Now().Before(r.Until.Add(time.Second)) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if m := b.messages(); len(m) != 0 || time.Now().Before(r.Until) {
+		t.Errorf("messages outlive the plan, or end before it: %q", m)
+	}
+	b.look()
+	runs, err := b.o.Runs(t.Context(), time.Now().Add(-time.Hour))
+	if err != nil || len(runs) != 1 || runs[0].EndedBy != plans.ByEnd || !runs[0].Ended.Equal(runs[0].Until) {
+		t.Errorf("the log has %+v, %v", runs, err)
+	}
+}
+
+func TestAMessageThatCannotBeLetOutKeepsNoOtherPlanFromItsTime(t *testing.T) {
+	b := open(t)
+	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil {
+		t.Fatal(err)
+	}
+	def, err := service.Parse("service.yaml", []byte(strings.Replace(definition, "Beaucoup de monde.", strings.Repeat("Beaucoup de monde. ", 100), 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.def = def
+	if err := b.o.Again(t.Context()); err == nil || !strings.Contains(err.Error(), "afflux") {
+		t.Errorf("a message that is too long: %v", err)
+	}
+	if _, err := b.o.On(t.Context(), "panne", time.Time{}, "lou"); err == nil {
+		t.Error("the other plan's message is told as if nothing was wrong")
+	}
+	if m := b.messages(); !slices.Equal(b.on, []string{"afflux", "panne"}) || !slices.Contains(m, "C'est la panne.  ") {
+		t.Errorf("on are %v, messages %q", b.on, m)
+	}
+}
+
+func TestTheTimeOfARuleThatWasChangedDoesNotCountForTheNewOne(t *testing.T) {
+	b := open(t)
+	b.changed("wait_above: 10m, queue: accueil, for: 0s", "wait_above: 10m, queue: accueil, for: 1h")
+	wait := func(d time.Duration) { b.state.Queues["accueil"] = plans.QueueState{Longest: d}; b.look() }
+	wait(11 * time.Minute)
+	time.Sleep(60 * time.Millisecond) // the rule held for longer than the next one asks for
+	b.changed("wait_above: 10m, queue: accueil, for: 0s", "wait_above: 5m, queue: accueil, for: 50ms")
+	if wait(11 * time.Minute); len(b.on) != 0 {
+		t.Error("a rule is hasty")
+	}
+	time.Sleep(60 * time.Millisecond)
+	if wait(11 * time.Minute); len(b.on) != 1 {
+		t.Error("a rule that was changed is never obeyed")
 	}
 }

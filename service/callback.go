@@ -1,6 +1,10 @@
 package service
 
-import "time"
+import (
+	"time"
+
+	"decroche/call"
+)
 
 // Link is an address of a site, sent by SMS at the caller's key.
 type Link struct {
@@ -16,6 +20,31 @@ type Link struct {
 	Every time.Duration
 	// Prompts send callers online: they are left out while the link is down.
 	Prompts []string
+}
+
+// DefaultLinkEvery is how often a site is checked when nothing is said of it.
+const DefaultLinkEvery = time.Minute
+
+// YAML writes a link as a definition has it, with its label in these languages.
+func (l *Link) YAML(langs []call.Lang) string {
+	check := l.Check
+	if check == l.URL {
+		check = ""
+	}
+	var prompts []*node
+	for _, p := range l.Prompts {
+		prompts = append(prompts, &node{kind: scalar, text: p})
+	}
+	return render(group("url", l.URL, "label", l.Label.node(langs), "spoken", l.Spoken, "check", check, "every", Compact(l.Every), "prompts", list(prompts)))
+}
+
+// ParseLink reads a link as YAML writes it; see ParsePlan.
+func (d *Definition) ParseLink(id, value string) (*Link, error) {
+	r, n, err := d.partReader(value)
+	if err != nil {
+		return nil, err
+	}
+	return r.link(id, n), r.failed()
 }
 
 // Callback is how citizens are called back.

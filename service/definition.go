@@ -4,6 +4,7 @@
 package service
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -100,6 +101,27 @@ func splitPath(path string) []string {
 		return []string{"wording", id}
 	}
 	return strings.Split(path, ".")
+}
+
+// partAt is the part that is written at a place: the last that begins there or before. A part and its first key begin
+// together: what is said of their beginning is said of the part, what is behind it is the key's.
+func (d *Definition) partAt(at Position) (path string) {
+	var best Position
+	for p, from := range d.pos {
+		c := from.compare(best)
+		nearer := len(p) > len(path)
+		if from == at {
+			nearer = len(p) < len(path)
+		}
+		if from.compare(at) <= 0 && (c > 0 || c == 0 && nearer) {
+			best, path = from, p
+		}
+	}
+	return path
+}
+
+func (p Position) compare(other Position) int {
+	return cmp.Or(cmp.Compare(p.Line, other.Line), cmp.Compare(p.Column, other.Column))
 }
 
 // NumberFor finds what the definition says of a number dialled.

@@ -62,8 +62,8 @@ func Parse(filename string, data []byte) (*Definition, error) {
 	}
 	r.definition(root)
 	r.resolve()
-	if len(r.problems) > 0 {
-		return nil, r.problems.sorted()
+	if err := r.failed(); err != nil {
+		return nil, err
 	}
 	return r.def, nil
 }

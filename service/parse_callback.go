@@ -190,30 +190,34 @@ const (
 func (r *reader) links(o *object) {
 	r.def.Links = map[string]*Link{}
 	r.section(o, "links", say("a.link"), func(name string, at Position, n *node) {
-		lo := r.object(n, "links."+name, say("the.link", "name", name))
-		lo.need("url", "link.url")
-		link := &Link{
-			ID: name, URL: r.address(lo, "url"), Spoken: lo.ref("spoken", "prompt"), Check: r.address(lo, "check"),
-			Every: lo.duration("every", time.Minute, 0, 24*time.Hour),
-		}
-		if link.Check == "" {
-			link.Check = link.URL
-		}
-		if link.Every > 0 && link.Every < 10*time.Second {
-			r.problem(lo.get("every").at, say("link.every", "of", lo.label, "every", link.Every), say("link.every.fix"))
-		}
-		if l := lo.need("label", "link.label"); l != nil {
-			link.Label = r.label(l, lo.path+".label", labelOf(lo.label))
-		}
-		for _, item := range lo.list("prompts") {
-			if s, ok := r.scalar(item, lo.item("prompts")); ok {
-				r.refs = append(r.refs, reference{kind: "prompt", name: s, where: lo.label, at: item.at})
-				link.Prompts = append(link.Prompts, s)
-			}
-		}
-		lo.close()
-		r.def.Links[name] = link
+		r.def.Links[name] = r.link(name, n)
 	})
+}
+
+func (r *reader) link(name string, n *node) *Link {
+	lo := r.object(n, "links."+name, say("the.link", "name", name))
+	lo.need("url", "link.url")
+	link := &Link{
+		ID: name, URL: r.address(lo, "url"), Spoken: lo.ref("spoken", "prompt"), Check: r.address(lo, "check"),
+		Every: lo.duration("every", DefaultLinkEvery, 0, 24*time.Hour),
+	}
+	if link.Check == "" {
+		link.Check = link.URL
+	}
+	if link.Every > 0 && link.Every < 10*time.Second {
+		r.problem(lo.get("every").at, say("link.every", "of", lo.label, "every", link.Every), say("link.every.fix"))
+	}
+	if l := lo.need("label", "link.label"); l != nil {
+		link.Label = r.label(l, lo.path+".label", labelOf(lo.label))
+	}
+	for _, item := range lo.list("prompts") {
+		if s, ok := r.scalar(item, lo.item("prompts")); ok {
+			r.refs = append(r.refs, reference{kind: "prompt", name: s, where: lo.label, at: item.at})
+			link.Prompts = append(link.Prompts, s)
+		}
+	}
+	lo.close()
+	return link
 }
 
 // address reads a URL that any telephone opens: https, and http within this machine only.

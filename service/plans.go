@@ -3,8 +3,12 @@ package service
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"time"
+
+	"decroche/call"
 )
 
 // Plan is a set of actions prepared for an incident (the guide, p. 52), to be switched on in one go.
@@ -59,34 +63,39 @@ type Trigger struct {
 const (
 	defaultPlanEnds = 4 * time.Hour
 	longestPlan     = 31 * 24 * time.Hour
-	defaultTrigger  = 2 * time.Minute
+	// DefaultTriggerFor is how long a rule must hold when nobody says otherwise.
+	DefaultTriggerFor = 2 * time.Minute
 )
 
 func (r *reader) plans(o *object) {
 	r.def.Plans = map[string]*Plan{}
 	r.section(o, "plans", say("a.plan"), func(name string, at Position, n *node) {
-		po := r.object(n, "plans."+name, say("the.plan", "name", name))
-		p := &Plan{ID: name, Ends: po.duration("ends", defaultPlanEnds, time.Minute, longestPlan), Queues: map[string]PlanQueue{}}
-		if l := po.need("label", "plan.label"); l != nil {
-			p.Label = r.label(l, po.path+".label", labelOf(po.label))
-		}
-		p.When = r.trigger(po)
-		for i, item := range po.list("messages") {
-			p.Messages = append(p.Messages, r.planMessage(item, fmt.Sprintf("%s.messages[%d]", po.path, i), say("the.message.of", "n", i+1, "of", po.label)))
-		}
-		if c := po.get("callback"); c != nil {
-			co := r.object(c, po.path+".callback", po.key("callback"))
-			co.need("offer_above", "plan.offer_above")
-			p.OfferAbove = co.duration("offer_above", 0, time.Second, time.Hour)
-			co.close()
-		}
-		r.planQueues(po, p)
-		po.close()
-		if len(p.Messages) == 0 && p.OfferAbove == 0 && len(p.Queues) == 0 {
-			r.problem(at, say("nothing", "of", po.label), say("plan.nothing.fix"))
-		}
-		r.def.Plans[name] = p
+		r.def.Plans[name] = r.plan(name, at, n)
 	})
+}
+
+func (r *reader) plan(name string, at Position, n *node) *Plan {
+	po := r.object(n, "plans."+name, say("the.plan", "name", name))
+	p := &Plan{ID: name, Ends: po.duration("ends", defaultPlanEnds, time.Minute, longestPlan), Queues: map[string]PlanQueue{}}
+	if l := po.need("label", "plan.label"); l != nil {
+		p.Label = r.label(l, po.path+".label", labelOf(po.label))
+	}
+	p.When = r.trigger(po)
+	for i, item := range po.list("messages") {
+		p.Messages = append(p.Messages, r.planMessage(item, fmt.Sprintf("%s.messages[%d]", po.path, i), say("the.message.of", "n", i+1, "of", po.label)))
+	}
+	if c := po.get("callback"); c != nil {
+		co := r.object(c, po.path+".callback", po.key("callback"))
+		co.need("offer_above", "plan.offer_above")
+		p.OfferAbove = co.duration("offer_above", 0, time.Second, time.Hour)
+		co.close()
+	}
+	r.planQueues(po, p)
+	po.close()
+	if len(p.Messages) == 0 && p.OfferAbove == 0 && len(p.Queues) == 0 {
+		r.problem(at, say("nothing", "of", po.label), say("plan.nothing.fix"))
+	}
+	return p
 }
 
 func (r *reader) planMessage(n *node, path string, label words) PlanMessage {
@@ -141,7 +150,7 @@ func (r *reader) trigger(po *object) *Trigger {
 	t := &Trigger{
 		LinkDown: wo.ref("link_down", "link"), WaitAbove: wo.duration("wait_above", 0, 10*time.Second, 4*time.Hour),
 		AgentsBelow: wo.integer("agents_below", 0, 1, 10_000), AnsweredBelow: wo.percent("answered_below", 0),
-		Queue: wo.ref("queue", "queue"), For: wo.duration("for", defaultTrigger, 0, 4*time.Hour),
+		Queue: wo.ref("queue", "queue"), For: wo.duration("for", DefaultTriggerFor, 0, 4*time.Hour),
 	}
 	wo.close()
 	set := 0
@@ -154,6 +163,67 @@ func (r *reader) trigger(po *object) *Trigger {
 		r.problem(n.at, say("plan.when", "of", wo.label, "n", set), say("plan.when.fix"))
 	}
 	return t
+}
+
+// NewPlan is a plan that says nothing yet, with what is usual.
+func NewPlan(id string) *Plan {
+	return &Plan{ID: id, Label: Text{}, Ends: defaultPlanEnds, Queues: map[string]PlanQueue{}}
+}
+
+// YAML writes a plan as a definition has it, with its label in these languages.
+func (p *Plan) YAML(langs []call.Lang) string {
+	var messages []*node
+	for _, m := range p.Messages {
+		replace := ""
+		if m.Replace {
+			replace = "true"
+		}
+		messages = append(messages, group("prompt", m.Prompt, "queue", m.Queue, "menu", m.Menu, "offer", m.Offer, "link", m.Link, "replace", replace))
+	}
+	queues := group()
+	for _, id := range keysOf(p.Queues) {
+		queues.pairs = append(queues.pairs, pair{key: id, value: p.Queues[id].node()})
+	}
+	return render(group(
+		"label", p.Label.node(langs), "ends", Compact(p.Ends), "when", p.When.node(), "messages", list(messages),
+		"callback", group("offer_above", written(p.OfferAbove)), "queues", queues,
+	))
+}
+
+func (t *Trigger) node() *node {
+	if t == nil {
+		return group()
+	}
+	answered := ""
+	if t.AnsweredBelow > 0 { // the nearest short number that reads as this share: 55, and not 55.00000000000001
+		answered = strconv.FormatFloat(math.Round(t.AnsweredBelow*1e8)/1e6, 'f', -1, 64)
+	}
+	return group(
+		"link_down", t.LinkDown, "wait_above", written(t.WaitAbove), "agents_below", counted(t.AgentsBelow), "answered_below", answered,
+		"queue", t.Queue, "for", Compact(t.For),
+	)
+}
+
+func (q PlanQueue) node() *node {
+	most := ""
+	if q.MaxWaiting >= 0 {
+		most = strconv.Itoa(q.MaxWaiting)
+	}
+	var rules []*node
+	for _, o := range q.Overflow {
+		rules = append(rules, group("to", o.To, "after", written(o.After), "longer_than", counted(o.LongerThan)))
+	}
+	return group("max_waiting", most, "overflow", list(rules))
+}
+
+// ParsePlan reads a plan as YAML writes it, in the languages of the definition. The error is of type Problems; what
+// could be read is given all the same. Whether what it names is there is not looked at.
+func (d *Definition) ParsePlan(id, value string) (*Plan, error) {
+	r, n, err := d.partReader(value)
+	if err != nil {
+		return nil, err
+	}
+	return r.plan(id, n.at, n), r.failed()
 }
 
 // With is the definition as it is while plans run: a copy where they change something. Of two that change

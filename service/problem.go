@@ -11,7 +11,9 @@ import (
 type Problem struct {
 	File         string
 	Line, Column int // from 1; 0 when the whole file is meant
-	What, Fix    Sentence
+	// Path is the part that it stands in, as Position names it: "plans.afflux.when.for"; "" when it is not known.
+	Path      string
+	What, Fix Sentence
 }
 
 func (p Problem) Error() string {

@@ -30,6 +30,17 @@ func (r *reader) problem(at Position, what, fix words) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: at.Line, Column: at.Column, What: what.written(), Fix: fix.written()})
 }
 
+// failed is what the reader has to tell, each with the part that it stands in; nil for nothing.
+func (r *reader) failed() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	for i, p := range r.problems {
+		r.problems[i].Path = r.def.partAt(Position{p.Line, p.Column})
+	}
+	return r.problems.sorted()
+}
+
 // object reads the keys of one mapping and then, by close, refuses the others.
 type object struct {
 	r     *reader

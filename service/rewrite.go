@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"decroche/call"
 )
@@ -49,8 +51,10 @@ func Canonical(value string) (string, error) {
 }
 
 // YAML writes a text as a definition has it, in these languages.
-func (t Text) YAML(langs []call.Lang) string {
-	n := &node{kind: mapping}
+func (t Text) YAML(langs []call.Lang) string { return render(t.node(langs)) }
+
+func (t Text) node(langs []call.Lang) *node {
+	n := group()
 	for _, l := range langs {
 		p, ok := t[l]
 		if !ok {
@@ -58,14 +62,11 @@ func (t Text) YAML(langs []call.Lang) string {
 		}
 		v := &node{kind: scalar, text: p.Say}
 		if p.Recording != "" {
-			v = &node{kind: mapping, pairs: []pair{{key: "recording", value: &node{kind: scalar, text: p.Recording}}}}
-			if p.Say != "" {
-				v.pairs = append([]pair{{key: "say", value: &node{kind: scalar, text: p.Say}}}, v.pairs...)
-			}
+			v = group("say", p.Say, "recording", p.Recording)
 		}
 		n.pairs = append(n.pairs, pair{key: string(l), value: v})
 	}
-	return render(n)
+	return n
 }
 
 // ParseText reads a text as YAML writes it. Whether it has all languages is not looked at.
@@ -97,13 +98,52 @@ func Scalar(text string) string { return renderScalar(text) }
 // Fields writes a group of keys and their simple values, in this order: key, value, …; those without a
 // value are left out.
 func Fields(pairs ...string) string {
+	all := make([]any, len(pairs))
+	for i, p := range pairs {
+		all[i] = p
+	}
+	return render(group(all...))
+}
+
+// group is a mapping: a key and its value in turn, which is a text or a node. What is empty is left out.
+func group(pairs ...any) *node {
 	n := &node{kind: mapping}
 	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			n.pairs = append(n.pairs, pair{key: pairs[i], value: &node{kind: scalar, text: pairs[i+1]}})
+		v, is := pairs[i+1].(*node)
+		if !is {
+			v = &node{kind: scalar, text: pairs[i+1].(string)}
+		}
+		if v.text != "" || len(v.pairs)+len(v.items) > 0 {
+			n.pairs = append(n.pairs, pair{key: pairs[i].(string), value: v})
 		}
 	}
-	return render(n)
+	return n
+}
+
+func list(items []*node) *node { return &node{kind: sequence, items: items} }
+
+// written is a duration as a definition has it, and counted a number; "" for none.
+func written(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return Compact(d)
+}
+
+func counted(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// partReader reads the YAML of a part by itself, in the languages of the definition and with its prompts.
+func (d *Definition) partReader(value string) (*reader, *node, error) {
+	n, err := readValue(value)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &reader{def: &Definition{Languages: d.Languages, Prompts: d.Prompts, pos: map[string]Position{}}}, n, nil
 }
 
 // Items writes a list of parts; "" for none.

@@ -147,6 +147,28 @@ func (db *DB) Messages(ctx context.Context, endAfter time.Time) ([]ivr.Message, 
 	return list, nil
 }
 
+// MessagesOf gives the messages that were published under keys with a prefix, by their keys.
+func (db *DB) MessagesOf(ctx context.Context, prefix string) (map[string]ivr.Message, error) {
+	all := map[string]ivr.Message{}
+	_, err := rowsOf(ctx, db.eng.reader, func(r *sql.Rows) (key string, err error) {
+		m, err := scanMessage(keyed{r, &key})
+		all[key] = m
+		return key, err
+	}, `SELECT request, `+messageColumns+` FROM messages WHERE substr(request, 1, $1) = $2`, utf8.RuneCountInString(prefix), prefix)
+	if err != nil {
+		return nil, fmt.Errorf("list the messages of %s: %w", prefix, db.eng.explain(err))
+	}
+	return all, nil
+}
+
+// keyed is a row of a message behind its key.
+type keyed struct {
+	row *sql.Rows
+	key *string
+}
+
+func (k keyed) Scan(dest ...any) error { return k.row.Scan(append([]any{k.key}, dest...)...) }
+
 // DropRecordings deletes the recordings, blobs whose names begin with prefix, that were kept before a moment and
 // that no message names which ended after another; it returns their names behind the prefix.
 func (db *DB) DropRecordings(ctx context.Context, prefix string, kept, ended time.Time) (dropped []string, err error) {

@@ -76,6 +76,10 @@ func publishOnce(t *testing.T, e Engine) {
 	if !reflect.DeepEqual(all[0], want) {
 		t.Errorf("got %+v, want %+v", all[0], want)
 	}
+	get(db.Publish(ctx, want, "request_1"))(t)
+	if of := get(db.MessagesOf(ctx, "request-"))(t); len(of) != 1 || !reflect.DeepEqual(of["request-1"], want) {
+		t.Errorf("the messages whose keys begin alike are %+v", of)
+	}
 }
 
 func messageLife(t *testing.T, e Engine) {

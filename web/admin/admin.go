@@ -7,6 +7,7 @@
 //	openid.go    signing in by a provider of OpenID Connect
 //	messages.go  incident messages: written, listened to, let out, stopped
 //	plans.go     prepared plans, switched on and off
+//	plan.go      a plan, written
 //	floor.go     the live board, pushed to browsers
 //	others.go    other lines on the board
 //	figures.go   indicators, and the contacts behind them
@@ -14,11 +15,14 @@
 //	line.go      what the line says by itself, in its words or the service's
 //	hours.go     the calendar
 //	settings.go  settings, and the reasons of contacts
+//	link.go      links, written
 //	agents.go    agents, their teams and skills
+//	skills.go    what skills there are
 //	drafts.go    what was changed of these, published together
 //	rehearse.go  the journey, played on the page
 //	phone.go     the line, called from the page
-//	links.go     the sites that callers are sent to
+//	links.go     the sites that callers are sent to, and whether they work
+//	fields.go    the fields of forms
 //	people.go    accounts
 //	own.go       one's own account
 //	log.go       what was done, and by whom
@@ -229,6 +233,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
 	mux.HandleFunc("GET /plans", s.with(people.SeeMessages, (*visit).showPlans))
 	mux.HandleFunc("POST /plans/{plan}", s.with(people.Publish, (*visit).startPlan))
+	mux.HandleFunc("GET /plans/{plan}/modifier", s.with(people.EditService, (*visit).showPlan))
+	mux.HandleFunc("POST /plans/{plan}/modifier", s.with(people.EditService, (*visit).writePlan))
 	mux.HandleFunc("POST /plans/{id}/arreter", s.with(people.Publish, (*visit).endPlan))
 	mux.HandleFunc("GET "+reportPath, static(reportCSS, "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /indicateurs", s.with(people.SeeFigures, (*visit).showFigures))
@@ -250,6 +256,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /service/reglages", s.with(people.EditService, (*visit).writeSettings))
 	mux.HandleFunc("GET /service/agents", s.with(people.SeeService, (*visit).showAgents))
 	mux.HandleFunc("POST /service/agents", s.with(people.EditAgents, (*visit).writeAgent))
+	mux.HandleFunc("GET /service/agents/competences", s.with(people.SeeService, func(v *visit) { v.see("/service/agents", nil) }))
+	mux.HandleFunc("POST /service/agents/competences", s.with(people.EditService, (*visit).writeSkill))
+	mux.HandleFunc("GET /service/liens", s.with(people.SeeService, (*visit).showLinkList))
+	mux.HandleFunc("GET /service/liens/{link}", s.with(people.EditService, (*visit).showLink))
+	mux.HandleFunc("POST /service/liens/{link}", s.with(people.EditService, (*visit).writeLink))
 	mux.HandleFunc("GET /service/ecouter", s.with(people.SeeService, (*visit).showRehearsal))
 	mux.HandleFunc("GET "+phonePath, static(phoneScript, "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /service/appeler", s.with(people.SeeService, (*visit).showPhone))

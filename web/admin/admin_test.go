@@ -269,7 +269,8 @@ type visitor struct {
 	header http.Header
 	status int
 	at     string
-	body   string
+	body   string // as it is read
+	raw    string // as it is written
 	answer http.Header
 }
 
@@ -297,7 +298,7 @@ func (v *visitor) send(req *http.Request) *visitor {
 	raw, err := io.ReadAll(res.Body)
 	v.s.must(err)
 	body := strings.ReplaceAll(html.UnescapeString(string(raw)), "\u00a0", " ")
-	v.status, v.at, v.body, v.answer = res.StatusCode, res.Request.URL.RequestURI(), body, res.Header
+	v.status, v.at, v.body, v.raw, v.answer = res.StatusCode, res.Request.URL.RequestURI(), body, string(raw), res.Header
 	return v
 }
 
@@ -308,7 +309,7 @@ var forms = regexp.MustCompile(`(?s)<form method="post" action="([^"]*)".*?</for
 // form gives the form that goes to an address which has this in it, as it is filled in.
 func (v *visitor) form(to string) (action string, values url.Values) {
 	v.s.Helper()
-	for _, f := range forms.FindAllStringSubmatch(v.body, -1) {
+	for _, f := range forms.FindAllStringSubmatch(v.raw, -1) {
 		if !strings.Contains(f[1], to) || f[1] == "/langue" || f[1] == "/deconnexion" {
 			continue
 		}
@@ -316,7 +317,7 @@ func (v *visitor) form(to string) (action string, values url.Values) {
 		for _, in := range regexp.MustCompile(`<input[^>]*>`).FindAllString(f[0], -1) {
 			get := func(attr string) string {
 				if m := regexp.MustCompile(` ` + attr + `="([^"]*)"`).FindStringSubmatch(in); m != nil {
-					return m[1]
+					return html.UnescapeString(m[1])
 				}
 				return ""
 			}
@@ -327,11 +328,11 @@ func (v *visitor) form(to string) (action string, values url.Values) {
 		}
 		for _, m := range regexp.MustCompile(`(?s)<select[^>]* name="([^"]*)".*?</select>`).FindAllStringSubmatch(f[0], -1) {
 			if chosen := regexp.MustCompile(`value="([^"]*)" selected`).FindStringSubmatch(m[0]); chosen != nil {
-				values.Set(m[1], chosen[1])
+				values.Set(m[1], html.UnescapeString(chosen[1]))
 			}
 		}
 		for _, m := range regexp.MustCompile(`(?s)<textarea[^>]* name="([^"]*)"[^>]*>(.*?)</textarea>`).FindAllStringSubmatch(f[0], -1) {
-			values.Set(m[1], m[2])
+			values.Set(m[1], html.UnescapeString(m[2]))
 		}
 		return f[1], values
 	}
@@ -445,13 +446,15 @@ func TestWhoMayDoWhatIsHeldTo(t *testing.T) {
 		"/direct":           people.Roles,
 		"/indicateurs":      {people.Supervisor, people.Manager, people.Admin, people.Auditor},
 		"/indicateurs/contacts?indicateur=received": {people.Supervisor, people.Manager, people.Admin, people.Auditor},
-		"/sites":                  people.Roles,
-		"/service/textes":         {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
-		"/service/textes/accueil": {people.Editor, people.Admin},
-		"/service/brouillon":      {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
-		"/comptes":                {people.Admin, people.Auditor},
-		"/comptes/agent":          {people.Admin, people.Auditor},
-		"/journal":                {people.Manager, people.Admin, people.Auditor},
+		"/sites":                   people.Roles,
+		"/service/textes":          {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
+		"/service/textes/accueil":  {people.Editor, people.Admin},
+		"/plans/afflux/modifier":   {people.Editor, people.Admin},
+		"/service/liens/demarches": {people.Editor, people.Admin},
+		"/service/brouillon":       {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
+		"/comptes":                 {people.Admin, people.Auditor},
+		"/comptes/agent":           {people.Admin, people.Auditor},
+		"/journal":                 {people.Manager, people.Admin, people.Auditor},
 	} {
 		for _, r := range people.Roles {
 			want := 403
@@ -706,7 +709,7 @@ func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
 func TestEveryAnswerIsSafe(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Admin)
-	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/plans", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/agents", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/journal?qui=camille&quoi=message&du=2026-01-01", "/moi", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
+	for _, path := range []string{"/messages", "/messages/nouveau", "/direct", "/indicateurs", "/indicateurs?par=queue&pas=day", "/indicateurs/contacts?indicateur=received", "/indicateurs/contact/n1-1.1", "/sites", "/plans", "/plans/afflux/modifier", "/plans/-/modifier", "/service/liens", "/service/liens/demarches", "/service/liens/-", "/service/textes", "/service/textes/accueil", "/service/textes/nouveau?nom=neuf", "/service/horaires", "/service/motifs", "/service/agents", "/service/reglages", "/service/ecouter?jour=2026-07-14&heure=10:00", "/service/brouillon", "/comptes", "/comptes/camille", "/journal", "/journal?qui=camille&quoi=message&du=2026-01-01", "/moi", "/connexion", "/nulle-part", "/mot-de-passe/x"} {
 		for _, lang := range []string{"fr", "en"} {
 			v.header.Set("Accept-Language", lang)
 			v.get(path)

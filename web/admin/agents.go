@@ -60,11 +60,11 @@ var agentID = regexp.MustCompile(`^[0-9]{3,10}$`)
 
 func (v *visit) showAgents() {
 	v.told()
-	v.agentsPage(nil, "")
+	v.agentsPage(nil, "", nil)
 }
 
-// agentsPage gives the page; typed is the form with errors, was what its sender saw.
-func (v *visit) agentsPage(typed *Agent, was string) {
+// agentsPage gives the page; typed is the form with errors, was what its sender saw, and skill that of a skill.
+func (v *visit) agentsPage(typed *Agent, was string, skill *skillForm) {
 	list, now, err := v.s.Roster.Agents(v.r.Context())
 	if err != nil {
 		v.fail("list the agents", err)
@@ -91,6 +91,9 @@ func (v *visit) agentsPage(typed *Agent, was string) {
 	}
 	w.Rows = append(w.Rows, v.agentForm(fresh, known))
 	v.Agents = w
+	if v.Edits() && !v.skillForms(skill) {
+		return
+	}
 	v.render(http.StatusOK, "agents.html", v.T("agents.title"))
 }
 
@@ -144,7 +147,7 @@ func (v *visit) writeAgent() {
 	gone := post("drop") != ""
 	switch {
 	case len(v.Errors) > 0:
-		v.agentsPage(&a, "")
+		v.agentsPage(&a, "", nil)
 		return
 	case i >= 0 && gone:
 		list = slices.Delete(list, i, i+1)
@@ -155,11 +158,11 @@ func (v *visit) writeAgent() {
 	}
 	switch err := v.s.Roster.SetAgents(v.r.Context(), list, was); {
 	case errors.Is(err, drafts.ErrChanged):
-		v.agentsPage(&a, was)
+		v.agentsPage(&a, was, nil)
 	case errors.Is(err, drafts.ErrUnfit), errors.Is(err, service.ErrByHand):
 		v.s.Log.Warn("the agents were not changed", "by", v.Me.Name, "err", err)
 		v.wrong("name-"+a.ID, "agents.error.unfit")
-		v.agentsPage(&a, "")
+		v.agentsPage(&a, "", nil)
 	case err != nil:
 		v.fail("write the agents", err)
 	default:

@@ -137,6 +137,12 @@ func (v *visit) partName(path string) string {
 		return v.T("part.wording", "name", name)
 	case "reasons":
 		return v.T("part.reason", "name", name)
+	case "plans":
+		return v.T("part.plan", "name", v.planName(name))
+	case "links":
+		return v.T("part.link", "name", v.linkName(name))
+	case "skills":
+		return v.T("part.skill", "name", v.skillName(name))
 	}
 	if s := v.setting(path); s != nil {
 		return v.T("setting."+s.id) + s.of(v)
@@ -147,7 +153,7 @@ func (v *visit) partName(path string) string {
 	return path
 }
 
-// partText shows the value of a part: texts, weeks and settings as they are read, all else as it is written.
+// partText shows the value of a part: texts, weeks, settings, plans and links as they are read, all else as it is written.
 func (v *visit) partText(path, value string) string {
 	if s := v.setting(path); s != nil {
 		if slices.Contains(s.words, value) {
@@ -158,23 +164,32 @@ func (v *visit) partText(path, value string) string {
 	if slices.ContainsFunc(weeks, func(w week) bool { return w.path == path }) {
 		return v.weekText(value)
 	}
-	id, line := strings.CutPrefix(path, "wording.")
-	if !line && (!strings.HasPrefix(path, "prompts.") || value == "") {
-		return value
+	section, name, _ := strings.Cut(path, ".")
+	switch {
+	case section == "wording":
+		return v.textText(v.wholeLine(name, v.textOf(value)))
+	case value == "":
+		return ""
+	case section == "prompts", section == "skills":
+		return v.textText(v.textOf(value))
+	case section == "plans":
+		return v.planText(name, value)
+	case section == "links":
+		return v.linkText(name, value)
 	}
-	t := v.textOf(value)
+	return value
+}
+
+// textText is a text in each of its languages.
+func (v *visit) textText(t service.Text) string {
 	var lines []string
 	for _, lang := range v.def.Languages {
-		p, ok := t[lang]
-		if !ok && line && slices.Contains(v.s.Catalogue.Langs(v.def, id), lang) {
-			p.Say, ok = v.s.Catalogue.Text(id, lang), true
-		}
-		words := p.Say
-		if p.Recording != "" {
-			words += " ♪ " + p.Recording
-		}
-		if ok {
-			lines = append(lines, v.T("lang."+string(lang))+" : "+words)
+		if p, ok := t[lang]; ok {
+			words := p.Say
+			if p.Recording != "" {
+				words += " ♪ " + p.Recording
+			}
+			lines = append(lines, v.T("plan.line", "what", v.T("lang."+string(lang)), "value", words))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -263,7 +278,14 @@ func (v *visit) seenPart(name string) part {
 
 // writePart keeps a change as a draft. What is wrong is added to the errors of the field; ok is false then.
 func (v *visit) writePart(field, path, value string, p part) (ok bool) {
+	return v.writeParts(map[string]string{"": field}, path, value, p)
+}
+
+// writeParts is writePart of a form with a field for each part of what it writes, by their paths from there; "" is
+// the field of the whole.
+func (v *visit) writeParts(fields map[string]string, path, value string, p part) (ok bool) {
 	err := v.s.Drafts.Write(v.r.Context(), path, value, p.Was, p.Seen, v.Me.Name)
+	field := fieldOf(fields, "")
 	var problems service.Problems
 	switch {
 	case err == nil:
@@ -273,9 +295,12 @@ func (v *visit) writePart(field, path, value string, p part) (ok bool) {
 		v.wrong(field, "part.changed")
 	case errors.Is(err, service.ErrByHand):
 		v.wrong(field, "part.byhand")
+	case errors.As(err, &problems) && value == "":
+		v.wrong(field, "part.needed", "what", problems[0].What.In(v.Lang))
 	case errors.As(err, &problems):
 		for _, p := range problems {
-			v.wrong(field, "part.problem", "what", p.What.In(v.Lang), "fix", p.Fix.In(v.Lang))
+			within, _ := strings.CutPrefix(p.Path, path+".")
+			v.wrong(fieldOf(fields, within), "part.problem", "what", p.What.In(v.Lang), "fix", p.Fix.In(v.Lang))
 		}
 	default:
 		v.s.Log.Error("a draft could not be kept", "path", path, "err", err)
@@ -293,6 +318,7 @@ func (v *visit) Sub() (all []tab) {
 		{"/service/textes", "texts"},
 		{"/service/horaires", "hours"},
 		{"/service/motifs", "reasons"},
+		{"/service/liens", "links"},
 		{"/service/agents", "agents"},
 		{"/service/reglages", "settings"},
 		{"/service/ecouter", "rehearse"},

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,6 +59,16 @@ func (v *visit) lineGroups(drafted map[string]bool) (groups []textGroup) {
 		}
 	}
 	return groups
+}
+
+// wholeLine is a prompt of the line in the service's words, and in the line's own where it has none.
+func (v *visit) wholeLine(id string, own service.Text) service.Text {
+	t := service.Text{}
+	for _, lang := range v.s.Catalogue.Langs(v.def, id) {
+		t[lang] = service.Phrase{Say: v.s.Catalogue.Text(id, lang)}
+	}
+	maps.Copy(t, own)
+	return t
 }
 
 // saidOfLine is what is heard of a prompt of the line, in these languages or in all that it is said in: the

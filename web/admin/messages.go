@@ -81,7 +81,7 @@ func (v *visit) showMessages() {
 func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
 	row := messageRow{ID: m.ID, Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m), Missing: v.missing(m)}
 	row.Span = v.T("messages.span", "from", v.when(m.From), "until", v.when(m.Until))
-	row.Who = v.T("messages.by", "who", m.CreatedBy, "when", v.when(m.Created))
+	row.Who = v.T("messages.by", "who", v.who(m.CreatedBy), "when", v.when(m.Created))
 	if m.ApprovedBy != "" {
 		row.Who += " " + v.T("messages.approved", "who", m.ApprovedBy)
 	}
@@ -98,9 +98,9 @@ func (v *visit) messageRow(m ivr.Message) (messageRow, error) {
 	switch {
 	case m.Stopped.IsZero():
 	case m.Stopped.After(v.now):
-		row.Who += " " + v.T("messages.giving_way", "who", m.StoppedBy, "when", v.when(m.Stopped))
+		row.Who += " " + v.T("messages.giving_way", "who", v.who(m.StoppedBy), "when", v.when(m.Stopped))
 	default:
-		row.Who += " " + v.T("messages.stopped", "who", m.StoppedBy, "when", v.when(m.Stopped))
+		row.Who += " " + v.T("messages.stopped", "who", v.who(m.StoppedBy), "when", v.when(m.Stopped))
 	}
 	if row.Again = v.T("messages.change"); row.State == "over" {
 		row.Again = v.T("messages.again")
@@ -156,11 +156,15 @@ func (v *visit) menuName(id string) string {
 	if m == nil {
 		return id
 	}
-	words := []rune(v.phrase(v.def.Prompts[m.Prompt]))
-	if len(words) > 40 {
-		words = append(words[:40], '…')
+	return id + " (" + begin(v.phrase(v.def.Prompts[m.Prompt]), 40) + ")"
+}
+
+// begin is the beginning of a text.
+func begin(s string, most int) string {
+	if words := []rune(s); len(words) > most {
+		return string(words[:most]) + "…"
 	}
-	return id + " (" + string(words) + ")"
+	return s
 }
 
 // effect says what a message does.
@@ -185,13 +189,13 @@ func (v *visit) linkName(id string) string {
 	return id
 }
 
-// effects are what a message may do, and how each is told.
-func (v *visit) effects(chosen string) []effectChoice {
+// effects are what a message may do, and how each is told; that it offers a callback, where callbacks are on.
+func (v *visit) effects(chosen string, callbacks bool) []effectChoice {
 	say := func(value, hint string, m ivr.Message) effectChoice {
 		return effectChoice{value, v.effect(m), v.T("write.effect." + hint + ".hint"), chosen == value}
 	}
 	all := []effectChoice{say("say", "say", ivr.Message{})}
-	if v.def.Callback.On {
+	if callbacks {
 		all = append(all, say(ivr.OfferCallback, "callback", ivr.Message{Offer: ivr.OfferCallback}))
 	}
 	for _, id := range slices.Sorted(maps.Keys(v.def.Links)) {
@@ -345,7 +349,7 @@ func (v *visit) writePage() {
 	if len(w.Langs) == 0 {
 		w.Langs = v.langFields(nil, nil)
 	}
-	w.Effects = v.effects(w.Effect)
+	w.Effects = v.effects(w.Effect, v.def.Callback.On)
 	w.Held = v.s.Approval
 	if w.Instead != 0 {
 		if m, err := v.messageOf(w.Instead); err == nil { // its words are a help, and no more
@@ -355,15 +359,7 @@ func (v *visit) writePage() {
 	if v.s.Recorder != call.Withheld {
 		w.Recorder = v.s.Recorder.Spoken()
 	}
-	w.Queues = []choice{{"", v.T("messages.where.all"), w.Queue == ""}}
-	for _, id := range slices.Sorted(maps.Keys(v.def.Queues)) {
-		w.Queues = append(w.Queues, choice{id, v.T("messages.where.queue", "queue", v.queueName(id)), w.Queue == id})
-	}
-	for _, id := range slices.Sorted(maps.Keys(v.def.Menus)) {
-		if place := ivr.MessageMenu + id; id != v.def.Entry.Menu {
-			w.Queues = append(w.Queues, choice{place, v.where(place), w.Queue == place})
-		}
-	}
+	w.Queues = v.places(w.Queue)
 	w.Ends = nil
 	for _, id := range []string{"1h", "2h", "4h"} {
 		d, _ := time.ParseDuration(id)
@@ -381,6 +377,20 @@ func (v *visit) writePage() {
 		name, title = "review.html", "review.title"
 	}
 	v.render(http.StatusOK, name, v.T(title))
+}
+
+// places are where a message may be heard: everywhere, by the callers of a queue, or of a menu behind the first.
+func (v *visit) places(chosen string) []choice {
+	all := []choice{{"", v.T("messages.where.all"), chosen == ""}}
+	for _, id := range slices.Sorted(maps.Keys(v.def.Queues)) {
+		all = append(all, choice{id, v.where(id), chosen == id})
+	}
+	for _, id := range slices.Sorted(maps.Keys(v.def.Menus)) {
+		if place := ivr.MessageMenu + id; id != v.def.Entry.Menu {
+			all = append(all, choice{place, v.where(place), chosen == place})
+		}
+	}
+	return all
 }
 
 // langFields are French, which is needed, and the other languages of the service.
@@ -419,7 +429,7 @@ func (v *visit) typedMessage() ivr.Message {
 	default:
 		m.Offer = w.Effect
 	}
-	if !slices.ContainsFunc(v.effects(""), func(e effectChoice) bool { return e.Value == cmp.Or(w.Effect, "say") }) {
+	if !slices.ContainsFunc(v.effects("", v.def.Callback.On), func(e effectChoice) bool { return e.Value == cmp.Or(w.Effect, "say") }) {
 		v.wrong("effect", "write.error.effect")
 	}
 	for _, l := range append([]call.Lang{"fr"}, v.def.Languages...) {

@@ -67,6 +67,10 @@ type visit struct {
 	Draft    *draftView
 	Play     *playView
 	Plans    *plansView
+	Plan     *planForm
+	Link     *linkForm
+	LinkList []linkItem
+	Skills   []skillForm
 	Phone    *phoneView
 	Agents   *agentsView
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"decroche/call"
@@ -28,10 +29,14 @@ type planRow struct {
 	On       bool
 	Run      int64
 	State    string
-	Does     []string
-	Said     [][]said
-	Rule     string
-	Ends     []choice
+	// Gone is a run whose plan the definition has no more, New a plan that is a draft alone; neither is switched on.
+	Gone, New bool
+	// Drafted says what a draft of it is to change, for who may write one.
+	Drafted string
+	Does    []string
+	Said    [][]said
+	Rule    string
+	Ends    []choice
 }
 
 func (v *visit) showPlans() {
@@ -47,19 +52,16 @@ func (v *visit) plansPage() {
 	}
 	w := &plansView{Switch: v.Me.May(people.Publish)}
 	for _, id := range slices.Sorted(maps.Keys(v.def.Plans)) {
-		p := v.def.Plans[id]
-		row := planRow{ID: id, Name: v.phrase(p.Label), Rule: v.rule(p.When), State: v.T("plans.off")}
-		for _, m := range p.Messages {
-			row.Does = append(row.Does, v.planMessage(m))
-			row.Said = append(row.Said, v.saidOf(v.def.Prompts[m.Prompt]))
-		}
-		row.Does = append(row.Does, v.planDoes(p)...)
+		row := v.planRow(v.def.Plans[id])
 		if i := slices.IndexFunc(runs, func(r plans.Run) bool { return r.Plan == id && r.On(v.now) }); i >= 0 {
-			row.On, row.Run = true, runs[i].ID
-			row.State = v.T("plans.on", "who", v.who(runs[i].By), "from", v.when(runs[i].From), "until", v.when(runs[i].Until))
+			row.On, row.Run, row.State = true, runs[i].ID, v.onSince(runs[i])
 		}
-		row.Ends = v.planEnds(p)
 		w.All = append(w.All, row)
+	}
+	for _, r := range runs {
+		if r.On(v.now) && v.def.Plans[r.Plan] == nil {
+			w.All = append(w.All, planRow{ID: r.Plan, Name: r.Plan, On: true, Run: r.ID, State: v.onSince(r), Gone: true})
+		}
 	}
 	for _, r := range slices.Backward(runs) {
 		if r.Ended.IsZero() {
@@ -71,14 +73,55 @@ func (v *visit) plansPage() {
 		}
 		w.Past = append(w.Past, v.T("plans.was", "plan", name, "from", v.when(r.From), "until", v.when(r.Ended), "by", v.who(r.By), "ended", v.who(r.EndedBy)))
 	}
+	if v.Edits() && !v.planDrafts(w) {
+		return
+	}
 	v.Plans = w
 	v.render(http.StatusOK, "plans.html", v.T("plans.title"))
 }
 
-// who names an account, or the rule and the end that need nobody.
+func (v *visit) planRow(p *service.Plan) planRow {
+	row := planRow{ID: p.ID, Name: v.phrase(p.Label), Rule: v.rule(p.When), State: v.T("plans.off"), Ends: v.planEnds(p)}
+	for _, m := range p.Messages {
+		row.Does = append(row.Does, v.planMessage(m))
+		row.Said = append(row.Said, v.saidOf(v.def.Prompts[m.Prompt]))
+	}
+	row.Does = append(row.Does, v.planDoes(p)...)
+	return row
+}
+
+// planDrafts adds what drafts are to change, and the plans that are drafts alone; ok is false when the page of a
+// failure was given.
+func (v *visit) planDrafts(w *plansView) (ok bool) {
+	list, err := v.s.Drafts.Store.Drafts(v.r.Context())
+	if err != nil {
+		v.fail("read the drafts", err)
+		return false
+	}
+	for _, d := range list {
+		id, is := strings.CutPrefix(d.Path, "plans.")
+		if !is {
+			continue
+		}
+		i := slices.IndexFunc(w.All, func(r planRow) bool { return r.ID == id && !r.Gone })
+		switch {
+		case i >= 0 && d.Value == "":
+			w.All[i].Drafted = v.T("plans.draft.out")
+		case i >= 0:
+			w.All[i].Drafted = v.T("plans.draft.changed")
+		case d.Value != "":
+			row := v.planRow(v.planIn(id, d.Value))
+			row.New, row.State, row.Drafted = true, v.T("plans.unpublished"), v.T("plans.draft.new")
+			w.All = append(w.All, row)
+		}
+	}
+	return true
+}
+
+// who names an account, or the rule, the end and the change that need nobody.
 func (v *visit) who(by string) string {
 	switch by {
-	case plans.ByRule, plans.ByEnd:
+	case plans.ByRule, plans.ByEnd, plans.ByChange:
 		return v.T("plans.by." + by)
 	}
 	return by
@@ -98,20 +141,17 @@ func (v *visit) planEnds(p *service.Plan) []choice {
 
 // planMessage says where a message of a plan is heard, and what it does.
 func (v *visit) planMessage(m service.PlanMessage) string {
-	place, msg := m.Queue, ivr.Message{Replace: m.Replace, Offer: m.Offer}
-	if m.Menu != "" {
-		place = ivr.MessageMenu + m.Menu
-	}
+	msg := ivr.Message{Replace: m.Replace, Offer: m.Offer}
 	if m.Link != "" {
 		msg.Offer = ivr.OfferLink + m.Link
 	}
-	return v.where(place) + " · " + v.effect(msg)
+	return v.where(planPlace(m)) + " · " + v.effect(msg)
 }
 
 // planDoes says what else a plan changes.
 func (v *visit) planDoes(p *service.Plan) (does []string) {
 	if p.OfferAbove > 0 {
-		does = append(does, v.T("plans.callback", "wait", v.lasted(p.OfferAbove)))
+		does = append(does, v.T("plans.callback", "wait", spanText(p.OfferAbove)))
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.Queues)) {
 		q := p.Queues[id]
@@ -122,10 +162,22 @@ func (v *visit) planDoes(p *service.Plan) (does []string) {
 			does = append(does, v.T("plans.waiting", "queue", v.queueName(id), "n", q.MaxWaiting))
 		}
 		for _, o := range q.Overflow {
-			does = append(does, v.T("plans.overflow", "queue", v.queueName(id), "to", v.queueName(o.To), "after", v.lasted(o.After)))
+			does = append(does, v.T("plans.overflow", "queue", v.queueName(id), "to", v.queueName(o.To), "when", v.helped(o)))
 		}
 	}
 	return does
+}
+
+// helped says from when on a queue is helped.
+func (v *visit) helped(o service.Overflow) string {
+	after, longer := v.T("plans.after", "after", spanText(o.After)), v.T("plans.longer", "n", o.LongerThan)
+	switch {
+	case o.LongerThan == 0:
+		return after
+	case o.After == 0:
+		return longer
+	}
+	return v.T("plans.or", "a", after, "b", longer)
 }
 
 // rule says what switches a plan on by itself; "" for nothing.
@@ -137,16 +189,16 @@ func (v *visit) rule(t *service.Trigger) string {
 	if t.Queue != "" {
 		where = v.queueName(t.Queue)
 	}
-	long := v.lasted(t.For)
+	long := spanText(t.For)
 	switch {
 	case t.LinkDown != "":
 		return v.T("plans.rule.link", "link", v.linkName(t.LinkDown), "for", long)
 	case t.WaitAbove > 0:
-		return v.T("plans.rule.wait", "wait", v.lasted(t.WaitAbove), "where", where, "for", long)
+		return v.T("plans.rule.wait", "wait", spanText(t.WaitAbove), "where", where, "for", long)
 	case t.AgentsBelow > 0:
 		return v.T("plans.rule.agents", "n", t.AgentsBelow, "where", where, "for", long)
 	}
-	return v.T("plans.rule.answered", "share", int(100*t.AnsweredBelow+0.5), "where", where, "for", long)
+	return v.T("plans.rule.answered", "share", shownShare(t.AnsweredBelow), "where", where, "for", long)
 }
 
 func (v *visit) startPlan() {

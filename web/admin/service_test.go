@@ -135,8 +135,6 @@ func TestSettingsAndReasonsAreDrafts(t *testing.T) {
 	v.get("/service/reglages").submit("callback.offer_above", "2 h").wants(422, "écrivez une durée de 1 s à 1 h", `value="2 h"`)
 	v.get("/service/reglages").submit("queues.accueil.wrap_up", "1 min 30", "privacy.numbers", "60").wants(200, "C'est dans le brouillon", `value="1 min 30 s"`, `value="60 jours"`)
 	v.get("/service/brouillon").wants(200, "1 min 30 s", "60 jours")
-	v.get("/service/reglages").submit("links.demarches.url", "pas une adresse").wants(422, "Cette valeur n'est pas possible")
-	v.get("/service/reglages").wants(200, "Lien · vos démarches en ligne").submit("links.demarches.url", "https://www.val-d-arzon.example/nouveau").wants(200, "C'est dans le brouillon", "/nouveau")
 	v.get("/service/motifs").wants(200, "Permis de conduire", "DGEF")
 	var permis string
 	for f := range strings.SplitSeq(v.body, "<form") {

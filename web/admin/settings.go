@@ -18,7 +18,7 @@ type setting struct {
 	id    string // of its texts: "setting.<id>", "setting.<id>.hint"
 	group string
 	path  string
-	// part names the queue or the link whose setting it is, "" for the service's.
+	// part names the queue whose setting it is, "" for the service's.
 	part  string
 	words []string // the values, for a choice; nil for a text
 	unit  unit
@@ -53,12 +53,6 @@ var settings = []setting{
 	{"journal", "privacy", "privacy.journal", "", nil, days},
 }
 
-// linkSettings are those of each link; whether its site works is on the page of sites.
-var linkSettings = []setting{
-	{"url", "link", "url", "", nil, plain},
-	{"every", "link", "every", "", nil, span},
-}
-
 // queueSettings are those of each queue.
 var queueSettings = []setting{
 	{"max_waiting", "queue", "max_waiting", "", nil, plain},
@@ -83,7 +77,7 @@ type settingField struct {
 	Draft bool
 }
 
-// allSettings are those of the service, and of each of its queues and links.
+// allSettings are those of the service, and of each of its queues.
 func (v *visit) allSettings() []setting {
 	all := slices.DeleteFunc(slices.Clone(settings), func(s setting) bool { // writing one would switch these on
 		return s.group == "callback" && !v.def.Callback.On || s.group == "survey" && !v.def.Survey.On
@@ -91,12 +85,6 @@ func (v *visit) allSettings() []setting {
 	for _, q := range slices.Sorted(maps.Keys(v.def.Queues)) {
 		for _, s := range queueSettings {
 			s.path, s.part = "queues."+q+"."+s.path, q
-			all = append(all, s)
-		}
-	}
-	for _, l := range slices.Sorted(maps.Keys(v.def.Links)) {
-		for _, s := range linkSettings {
-			s.path, s.part = "links."+l+"."+s.path, l
 			all = append(all, s)
 		}
 	}
@@ -113,13 +101,10 @@ func (v *visit) setting(path string) *setting {
 	return nil
 }
 
-// of names the queue or the link, as it follows the name of the setting.
+// of names the queue, as it follows the name of the setting.
 func (s setting) of(v *visit) string {
-	switch {
-	case s.part == "":
+	if s.part == "" {
 		return ""
-	case s.group == "link":
-		return " · " + v.linkName(s.part)
 	}
 	return " · " + v.queueName(s.part)
 }
