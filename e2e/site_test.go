@@ -255,7 +255,7 @@ func TestAMessageRecordedByTelephoneIsHeardOnceASecondPersonLetsItOut(t *testing
 	studio.Types("1")
 	studio.HearsAll("fr/studio.kept", 10*time.Second)
 	studio.Ends(15 * time.Second)
-	if got := lou.get("/messages/enregistrement/"+code[1], http.StatusOK); got != "yes" {
+	if got := lou.get("/messages/enregistrement?code="+code[1], http.StatusOK); got != "yes" {
 		t.Errorf("the page is told %q", got)
 	}
 	files, err := filepath.Glob(filepath.Join(r.Dir, "messages", "*.wav"))

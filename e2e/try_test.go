@@ -3,9 +3,14 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,11 +21,11 @@ import (
 	"decroche/e2e/rig"
 )
 
-// An editor calls the line from the page, in Chromium and in Firefox over WebRTC: the line is heard, a key is
-// obeyed, what is said is read. No agent is rung, and nothing is counted.
+// An editor calls the line from the page, in Chromium and in Firefox over WebRTC, SIP over a WebSocket with TLS: the
+// line is heard, a key is obeyed, what is said is read. No agent is rung, and nothing is counted.
 func TestTheLineIsCalledFromTheBrowser(t *testing.T) {
 	t.Parallel()
-	r := rig.Start(t, rig.Options{Service: callbacksOn(t, "")})
+	r := rig.Start(t, rig.Options{Service: callbacksOn(t, ""), Admin: withTLS(t)})
 	r.Available("2001")
 	for i, name := range []string{"chromium", "firefox"} {
 		t.Run(name, func(t *testing.T) {
@@ -41,12 +46,33 @@ func TestTheLineIsCalledFromTheBrowser(t *testing.T) {
 	}
 }
 
+// withTLS makes a certificate, and gives the keys by which the site serves it.
+func withTLS(t *testing.T) string {
+	t.Helper()
+	made := httptest.NewTLSServer(nil) // for its certificate
+	defer made.Close()
+	own := made.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: own.Certificate[0]}, "key.pem": {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf(", certificate: %q, key: %q", filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+}
+
 func tryFrom(t *testing.T, r *rig.Rig, name, program, account string) {
 	lock, err := os.ReadFile("../web/public/testdata/browser/package-lock.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`http://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", account, "--role", "editor"))
+	link := regexp.MustCompile(`https://\S+/mot-de-passe/\S+`).FindString(r.Must("user", "add", account, "--role", "editor"))
 	job, err := json.Marshal(map[string]any{
 		"modules": browser.Modules(t, lock), "name": name, "program": browser.Program(t, program), "link": link, "shots": os.Getenv("DECROCHE_SHOTS"),
 		"first": "Bonjour et bienvenue.", "menu": "Dossier, tapez 1.", "second": "Titre de séjour, tapez 1.",
@@ -82,7 +108,7 @@ func tryFrom(t *testing.T, r *rig.Rig, name, program, account string) {
 		}
 		t.Log(lines.Text())
 	}
-	if err != nil || !done["heard"] || !done["pressed"] || !done["over"] || !done["promised"] || !done["done"] {
+	if err != nil || !done["heard"] || !done["pressed"] || !done["over"] || !done["secure"] || !done["promised"] || !done["done"] {
 		t.Errorf("phone.mjs ended early: %v %s", err, says.String())
 	}
 }

@@ -39,7 +39,7 @@ func (s *server) assembleSite() error {
 	site := &admin.Server{
 		Roster: &roster{s: s}, Plans: s.plans, Trials: s.trials, Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
-		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.Web.Admin.URL, Log: s.log,
+		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.siteURL(), Log: s.log,
 		KeepSound: s.keepMessageSound,
 		Rehearse: func(ctx context.Context, lang call.Lang, p service.Phrase) ([]byte, error) {
 			sound, err := voice{s.lib, s}.Phrase(ctx, "message", lang, p)
@@ -265,6 +265,14 @@ func (c *config) adminURL() string {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// siteURL is what the site knows of how people reach it: "" when that is this machine's own address, without TLS.
+func (c *config) siteURL() string {
+	if c.Web.Admin.URL == "" && c.Web.Admin.Certificate == "" {
+		return ""
+	}
+	return c.adminURL()
 }
 
 // hearing counts who heard messages, from the journal.

@@ -42,6 +42,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -191,6 +192,12 @@ const (
 
 func init() { gob.Register(time.Time{}) }
 
+// onlyForms are the addresses that forms are sent to and that are no pages themselves.
+var onlyForms = []string{
+	"/messages/{id}/autoriser", "/messages/{id}/arreter", "/plans/{plan}", "/plans/{id}/arreter", "/sites/{id}", "/service/horaires/{part}",
+	"/service/brouillon/{id}/oublier", "/comptes/{name}/lien", "/comptes/{name}/deconnecter", "/moi/mot-de-passe", "/moi/deconnecter",
+}
+
 // Handler is the whole site.
 func (s *Server) Handler() http.Handler {
 	// scs.New would begin to clean up a store in memory that nobody uses, and never end.
@@ -228,7 +235,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite))
 	mux.HandleFunc("POST /messages/nouveau", s.with(people.Publish, (*visit).write))
 	mux.HandleFunc("GET /messages/ecoute", s.with(people.SeeMessages, (*visit).listen))
-	mux.HandleFunc("GET /messages/enregistrement/{code}", s.with(people.Publish, (*visit).recorded))
+	mux.HandleFunc("GET /messages/enregistrement", s.with(people.Publish, (*visit).recorded))
 	mux.HandleFunc("POST /messages/{id}/autoriser", s.with(people.Approve, (*visit).approveMessage))
 	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
 	mux.HandleFunc("GET /plans", s.with(people.SeeMessages, (*visit).showPlans))
@@ -281,6 +288,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /moi/deconnecter", s.with("", (*visit).signOutEverywhere))
 	mux.HandleFunc("GET /journal", s.with(people.SeeLog, (*visit).showLog))
 	mux.HandleFunc("GET /journal/export", s.with(people.SeeLog, (*visit).exportLog))
+	for _, form := range onlyForms { // who asks for the address of a form that was refused comes to its page
+		page, _, has := strings.Cut(form, "/{")
+		if !has {
+			page = path.Dir(form)
+		}
+		mux.HandleFunc("GET "+form, s.with("", func(v *visit) { v.see(page, nil) }))
+	}
 	mux.HandleFunc("/", s.open(func(v *visit) { v.stop(http.StatusNotFound, "missing") }))
 	small, large := http.MaxBytesHandler(mux, maxBody), http.MaxBytesHandler(mux, maxUpload)
 	return s.secure(s.sameOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

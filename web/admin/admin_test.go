@@ -562,11 +562,11 @@ func TestAMessageIsRecordedByTelephone(t *testing.T) {
 	v.get("/messages/nouveau").wants(200, "Enregistrer par téléphone").lacks("123456")
 	v.submit("text_fr", "Panne.", "step", "phone_fr").wants(200, "01 99 00 39 49", "123456", "Panne.")
 	w := *v
-	if w.get("/messages/enregistrement/123456"); w.body != "no" {
+	if w.get("/messages/enregistrement?code=123456"); w.body != "no" {
 		t.Errorf("before the call the page is told %q", w.body)
 	}
 	taken["123456camille"] = "voice.wav"
-	if w.get("/messages/enregistrement/123456"); w.body != "yes" {
+	if w.get("/messages/enregistrement?code=123456"); w.body != "yes" {
 		t.Errorf("after the call the page is told %q", w.body)
 	}
 	v.submit("end", "1h", "step", "review").wants(200, "Vérifier avant de diffuser", "Français ♪")

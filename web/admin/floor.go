@@ -97,6 +97,7 @@ func (v *visit) showFloor() {
 		v.s.Log.Warn("the board has no figures of the day", "err", err)
 	}
 	v.Floor = v.board(v.s.boards.counted())
+	v.Wall = v.r.URL.Query().Get("mur") != ""
 	v.render(http.StatusOK, "floor.html", v.T("floor.title"))
 }
 
@@ -182,6 +183,7 @@ func (v *visit) streamFloor() {
 			if me, err := v.s.People.Current(v.r.Context(), name, began); err == nil && !me.May("see_floor") || err != nil {
 				return // the page comes back, and is told
 			}
+			v.stays()
 			message = []byte("event: alive\ndata: 1\n\n")
 		}
 		_ = out.SetWriteDeadline(time.Now().Add(aliveEvery)) // one who does not read is let go
@@ -191,6 +193,18 @@ func (v *visit) streamFloor() {
 		if err := out.Flush(); err != nil {
 			return
 		}
+	}
+}
+
+// stays keeps the session of who looks at a board, or a board on a wall would be signed out for want of clicks.
+func (v *visit) stays() {
+	ctx, now := v.r.Context(), time.Now()
+	if now.Sub(v.s.sessions.GetTime(ctx, "seen")) < seenEvery {
+		return
+	}
+	v.s.sessions.Put(ctx, "seen", now)
+	if _, _, err := v.s.sessions.Commit(ctx); err != nil && ctx.Err() == nil {
+		v.s.Log.Warn("the session of a board could not be kept", "err", err)
 	}
 }
 

@@ -498,7 +498,7 @@ func (v *visit) phoneCode(l call.Lang) string {
 // recorded tells the page whether the code was used.
 func (v *visit) recorded() {
 	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if v.s.Studio.Recorded(v.r.PathValue("code"), v.Me.Name) != "" {
+	if v.s.Studio.Recorded(v.r.URL.Query().Get("code"), v.Me.Name) != "" {
 		_, _ = io.WriteString(v.w, "yes")
 		return
 	}

@@ -45,6 +45,8 @@ type visit struct {
 	Errors   []fieldError
 	// Onward is where the page goes by itself.
 	Onward string
+	// Wall: the page is read from afar, and by nobody who clicks.
+	Wall bool
 	// Lines are the sentences of a page that only tells something.
 	Lines []string
 

@@ -108,6 +108,18 @@ func TestHoursAreWrittenAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
+// Whoever switches the language of a form that was refused, or asks for its address again, comes to its page.
+func TestTheAddressOfAFormLeadsToItsPage(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Admin)
+	v.get("/service/horaires").submitTo("/service/horaires/hours", "mon", "tôt").wants(422)
+	v.wants(422, `name="vers" value="/service/horaires/hours"`)
+	v.do(http.MethodPost, "/langue", url.Values{"langue": {"en"}, "vers": {"/service/horaires/hours"}}).wants(200, "<h1>Hours</h1>")
+	for address, page := range map[string]string{"/sites/x": "Sites and links", "/plans/x": "Prepared plans", "/messages/4/arreter": "Incident messages", "/moi/mot-de-passe": "My account", "/comptes/camille/lien": "Accounts"} {
+		v.get(address).wants(200, page+"</h1>")
+	}
+}
+
 func TestTheFourteenthOfJulyIsHeardOnThePage(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Supervisor)
