@@ -44,6 +44,8 @@ type options struct {
 	contacts        int    // the most that are told to the journal
 	engine          string // of the databases that keep them
 	keep            string // the folder of SQLite's, to measure again what was told once
+	// before prepares the data folder of a controller that is about to start; nil: nothing.
+	before func(ctx context.Context, dir string) error
 }
 
 func main() { os.Exit(run()) }

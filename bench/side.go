@@ -83,6 +83,11 @@ func start(ctx context.Context, name string, o options) (_ *side, err error) {
 	if err := s.startAsterisk(ctx, o); err != nil {
 		return s, err
 	}
+	if o.before != nil {
+		if err := o.before(ctx, s.dir); err != nil {
+			return s, err
+		}
+	}
 	if name != baseline {
 		if s.controller, err = s.spawn("serve"); err != nil {
 			return s, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,10 @@ type Figures struct {
 	Store    Store
 	Settings func() *Settings
 	Now      func() time.Time
+	// Gently leaves half of the time to others while contacts are read one by one: where a line runs beside.
+	Gently bool
+
+	scanning sync.Mutex // one question at a time reads contacts
 }
 
 // Step is the length of the periods of an answer.
@@ -74,11 +79,22 @@ func (f *Figures) check(q Query) error {
 }
 
 // Lines answers a query, by value and then by period; a period in which nothing was counted
-// has no line. Where on more than one dimension reads the contacts themselves, which takes
+// has no line. Where on more than one dimension, or by another, reads the contacts themselves, which takes
 // longer; everything else is read from sums, whatever the number of contacts.
 func (f *Figures) Lines(ctx context.Context, q Query) ([]Line, error) {
-	if err := f.check(q); err != nil {
+	all, err := f.All(ctx, q)
+	if err != nil {
 		return nil, err
+	}
+	return all[0], nil
+}
+
+// All answers several queries. Those that read contacts of the same time read them once.
+func (f *Figures) All(ctx context.Context, queries ...Query) ([][]Line, error) {
+	for _, q := range queries {
+		if err := f.check(q); err != nil {
+			return nil, err
+		}
 	}
 	at, err := f.Store.Standing(ctx)
 	if err != nil {
@@ -88,27 +104,50 @@ func (f *Figures) Lines(ctx context.Context, q Query) ([]Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := f.periods(q)
-	rows := make([]Row, len(p))
-	for i := range rows {
-		rows[i] = Row{}
+	asked := make([]*asking, len(queries))
+	var scans []*asking
+	for i, q := range queries {
+		a := &asking{Query: q, periods: f.periods(q)}
+		a.rows = make([]Row, len(a.periods))
+		for i := range a.rows {
+			a.rows[i] = Row{}
+		}
+		asked[i] = a
+		dim, only, ok := q.fromSums()
+		if !ok {
+			scans = append(scans, a)
+			continue
+		}
+		if err := f.sums(ctx, at, st, q, a.periods, a.rows, dim, only); err != nil {
+			return nil, err
+		}
 	}
-	if dim, only, ok := q.fromSums(); ok {
-		err = f.sums(ctx, at, st, q, p, rows, dim, only)
-	} else {
-		err = f.fromContacts(ctx, at, q, p, rows)
-	}
-	if err != nil {
+	if err := f.fromContacts(ctx, at, scans); err != nil {
 		return nil, err
 	}
-	var out []Line
-	for i, r := range rows {
+	out := make([][]Line, len(asked))
+	for i, a := range asked {
+		out[i] = a.lines()
+	}
+	return out, nil
+}
+
+// asking is a query that is being answered: what is counted in each of its periods.
+type asking struct {
+	Query
+	periods []period
+	rows    []Row
+	at      int // the period that the last contact lay in
+}
+
+func (a *asking) lines() (out []Line) {
+	for i, r := range a.rows {
 		for value, c := range r {
-			if q.By == Whole {
+			if a.By == Whole {
 				value = "" // what is asked for under a condition is kept under its name
 			}
 			if !c.empty() {
-				out = append(out, Line{Value: value, From: p[i].from, To: p[i].to, Cell: c})
+				out = append(out, Line{Value: value, From: a.periods[i].from, To: a.periods[i].to, Cell: c})
 			}
 		}
 	}
@@ -118,7 +157,7 @@ func (f *Figures) Lines(ctx context.Context, q Query) ([]Line, error) {
 		}
 		return a.From.Compare(b.From)
 	})
-	return out, nil
+	return out
 }
 
 // fromSums says which dimension's rows answer the query, and which of its values; false when
@@ -238,22 +277,60 @@ func (f *Figures) present(st *state, q Query, d Dim, only func(string) bool, int
 	}
 }
 
-// fromContacts counts the contacts that meet every condition.
-func (f *Figures) fromContacts(ctx context.Context, at Standing, q Query, p []period, rows []Row) error {
+// fromContacts counts the contacts that meet every condition, for all queries of one time at once.
+func (f *Figures) fromContacts(ctx context.Context, at Standing, asked []*asking) error {
+	for len(asked) > 0 {
+		from, to := asked[0].From, asked[0].To
+		var same, others []*asking
+		for _, a := range asked {
+			if a.From.Equal(from) && a.To.Equal(to) {
+				same = append(same, a)
+			} else {
+				others = append(others, a)
+			}
+		}
+		if err := f.scan(ctx, at, At(from), At(to), same); err != nil {
+			return err
+		}
+		asked = others
+	}
+	return nil
+}
+
+const (
+	// scanBatch is how many contacts are read before anybody else is thought of.
+	scanBatch = 500
+	// longestPause bounds a pause: a machine that slept meanwhile did not work.
+	longestPause = 50 * time.Millisecond
+)
+
+func (f *Figures) scan(ctx context.Context, at Standing, from, to Moment, asked []*asking) error {
+	f.scanning.Lock()
+	defer f.scanning.Unlock()
 	var k counted
-	settings, i := f.Settings(), 0
+	settings := f.Settings()
 	var bad error
-	err := f.Store.Contacts(ctx, at.Side, int64(At(q.From))<<12, int64(At(q.To))<<12, func(kept Kept) bool {
+	begun, n := time.Now(), 0
+	err := f.Store.Contacts(ctx, at.Side, int64(from)<<12, int64(to)<<12, func(kept Kept) bool {
 		c, err := decodeContact(kept.Facts)
 		if err != nil {
 			bad = err
 			return false
 		}
-		for !c.Arrived.Time().Before(p[i].to) {
-			i++
+		for _, a := range asked {
+			for !c.Arrived.Time().Before(a.periods[a.at].to) {
+				a.at++
+			}
+			row := a.rows[a.at]
+			settings.contributeTo(c, a.By, a.Where, &k, func(value string, k *counted) { row.cell(value).count(k, 1) })
 		}
-		settings.contributeTo(c, q.By, q.Where, &k, func(value string, k *counted) { rows[i].cell(value).count(k, 1) })
-		return true
+		if n++; n%scanBatch == 0 {
+			if bad = context.Cause(ctx); f.Gently && bad == nil {
+				time.Sleep(min(time.Since(begun), longestPause))
+			}
+			begun = time.Now()
+		}
+		return bad == nil
 	})
 	return errors.Join(err, bad)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"decroche/call"
@@ -87,9 +88,13 @@ func (cmd accessCmd) Run(e *env) error {
 
 // parityIn counts the half-hours of [from, to) by what the journal has.
 func parityIn(db *store.DB) func(ctx context.Context, from, to time.Time) (metrics.Parity, error) {
+	var mu sync.Mutex
+	var seen []metrics.Sight
+	facts := follower{kinds: []call.EventKind{call.EventAccess}}
 	return func(ctx context.Context, from, to time.Time) (metrics.Parity, error) {
-		var seen []metrics.Sight
-		err := db.Journal().Read(ctx, store.Filter{Kinds: []call.EventKind{call.EventAccess}, Since: from, Until: to}, func(f store.Entry) error {
+		mu.Lock()
+		defer mu.Unlock()
+		err := facts.read(ctx, db.Journal(), from, func() { seen = nil }, func(f store.Entry) error {
 			var s metrics.Sight
 			if err := json.Unmarshal(f.Data, &s); err != nil {
 				return fmt.Errorf("fact %d of the journal: %w", f.ID, err)

@@ -113,7 +113,8 @@ func (s *server) assembleFigures() {
 	settings := func() *metrics.Settings { return metrics.SettingsOf(s.def.Load()) }
 	s.ledger = &metrics.Ledger{Store: s.db.Ledger(), Settings: settings, Log: s.log}
 	s.office = &privacy.Office{Registers: map[string]privacy.Register{}, Store: s.db, Journal: s.db.Journal(), Recordings: s.dropRecordings, Ledger: s.ledger, Service: s.def.Load, Log: s.log}
-	s.figures = &metrics.Figures{Store: s.db.Ledger(), Settings: settings, Now: time.Now}
+	s.parity = parityIn(s.db)
+	s.figures = &metrics.Figures{Store: s.db.Ledger(), Settings: settings, Now: time.Now, Gently: true}
 }
 
 // reports are made from the figures of now.
@@ -123,7 +124,7 @@ func (s *server) reports() report.Source {
 		names[string(a.ID)] = a.Name
 	}
 	return report.Source{
-		Figures: s.figures, Service: s.def.Load(), Now: time.Now, Parity: parityIn(s.db), Agent: func(id string) string { return names[id] },
+		Figures: s.figures, Service: s.def.Load(), Now: time.Now, Parity: s.parity, Agent: func(id string) string { return names[id] },
 	}
 }
 

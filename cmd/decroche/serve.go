@@ -85,6 +85,7 @@ type server struct {
 	chats   *chat.Office
 	tags    *tags.Office
 	figures *metrics.Figures
+	parity  func(ctx context.Context, from, to time.Time) (metrics.Parity, error)
 	audited atomic.Pointer[metrics.Audited]
 	ari     *ari.Client
 	x       *phone.Exchange

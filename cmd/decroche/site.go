@@ -279,9 +279,9 @@ func (c *config) siteURL() string {
 type hearing struct {
 	mu    sync.Mutex
 	at    time.Time
-	since time.Time
+	facts follower
 	heard map[int64]map[call.ID]time.Time
-	left  map[call.ID]time.Time
+	left  map[call.ID]time.Time // of those who heard any: the end of their call, zero before
 }
 
 const (
@@ -292,17 +292,23 @@ const (
 
 // of counts those who heard a message, and those of them whose call ended soon after it.
 func (h *hearing) of(journal *store.Journal) func(ctx context.Context, m ivr.Message) (heard, left int, err error) {
+	h.facts.kinds = []call.EventKind{call.EventMessage, call.EventEnded}
 	return func(ctx context.Context, m ivr.Message) (heard, left int, err error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if time.Since(h.at) > hearingFresh || m.Created.Before(h.since) {
-			if err := h.read(ctx, journal, m.Created); err != nil {
+		if time.Since(h.at) > hearingFresh || m.Created.Before(h.facts.since) {
+			since := time.Now().Add(-recordingListed) // as far as the list goes, or as this message does
+			if m.Created.Before(since) {
+				since = m.Created
+			}
+			if err := h.facts.read(ctx, journal, since, h.begin, h.take); err != nil {
 				return 0, 0, err
 			}
+			h.at = time.Now()
 		}
 		for id, at := range h.heard[m.ID] {
 			heard++
-			if end, over := h.left[id]; over && end.Sub(at) < leftAfter {
+			if end := h.left[id]; !end.IsZero() && end.Sub(at) < leftAfter {
 				left++
 			}
 		}
@@ -310,32 +316,29 @@ func (h *hearing) of(journal *store.Journal) func(ctx context.Context, m ivr.Mes
 	}
 }
 
-func (h *hearing) read(ctx context.Context, journal *store.Journal, since time.Time) error {
-	if !h.since.IsZero() && h.since.Before(since) {
-		since = h.since // of another message of the same list
-	}
-	heard, left := map[int64]map[call.ID]time.Time{}, map[call.ID]time.Time{}
-	err := journal.Read(ctx, store.Filter{Kinds: []call.EventKind{call.EventMessage, call.EventEnded}, Since: since}, func(f store.Entry) error {
-		if f.Kind == call.EventEnded {
-			left[f.Call] = f.At
-			return nil
+func (h *hearing) begin() {
+	h.heard, h.left = map[int64]map[call.ID]time.Time{}, map[call.ID]time.Time{}
+}
+
+func (h *hearing) take(f store.Entry) error {
+	if f.Kind == call.EventEnded {
+		if _, any := h.left[f.Call]; any {
+			h.left[f.Call] = f.At
 		}
-		var told struct {
-			ID int64 `json:"id"`
-		}
-		if err := json.Unmarshal(f.Data, &told); err != nil {
-			return fmt.Errorf("fact %d of the journal: %w", f.ID, err)
-		}
-		if heard[told.ID] == nil {
-			heard[told.ID] = map[call.ID]time.Time{}
-		}
-		heard[told.ID][f.Call] = f.At
 		return nil
-	})
-	if err == nil {
-		h.heard, h.left, h.at, h.since = heard, left, time.Now(), since
 	}
-	return err
+	var told struct {
+		ID int64 `json:"id"`
+	}
+	if err := json.Unmarshal(f.Data, &told); err != nil {
+		return fmt.Errorf("fact %d of the journal: %w", f.ID, err)
+	}
+	if h.heard[told.ID] == nil {
+		h.heard[told.ID] = map[call.ID]time.Time{}
+	}
+	h.heard[told.ID][f.Call] = f.At
+	h.left[f.Call] = time.Time{}
+	return nil
 }
 
 // boardDay are the figures of the live board, by queue: those of the ledger, which counts calls that are over,

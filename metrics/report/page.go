@@ -38,23 +38,34 @@ type access struct {
 }
 
 // Page makes a report with all that the page shows: alarms and charts; and where the request keeps all contacts,
-// days at target, costs and the access of deaf callers, which are those of the whole service.
+// days at target, costs and the access of deaf callers, which are those of the whole service. All of one time is asked
+// in one go: what has to be counted from the contacts is counted once.
 func (s Source) Page(ctx context.Context, r Request) (*Report, error) {
-	out, err := s.Make(ctx, r)
+	step := stepOf(r)
+	span := func(q metrics.Query) metrics.Query {
+		q.From, q.To, q.Where = r.From, r.To, r.Where
+		return q
+	}
+	lines, err := s.Figures.All(ctx, r.query(), span(metrics.Query{Step: step}), span(metrics.Query{Step: metrics.ByHour}), span(metrics.Query{By: metrics.ByQueue}), span(metrics.Query{By: metrics.ByReason}))
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.of(r, lines[0])
 	if err != nil {
 		return nil, err
 	}
 	p := &page{labels: func(by metrics.Dim, value string) string { return Label(s.Service, by, value, out.lang) }}
+	p.Charts = charts(s.overTime(out, step, lines[1]), s.overHours(out, lines[2]), s.bars(out, lines[3], metrics.ByQueue, "decroche_agent", "chart.queues"),
+		outcomes(out), s.bars(out, lines[4], metrics.ByReason, "received", "chart.reasons"))
 	now := s.Now().In(s.Service.Location)
 	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	audited, err1 := s.Figures.Daily(ctx, today, s.Service.Indicators)
-	var err2, err3, err4 error
-	p.Charts, err2 = s.charts(ctx, r, out)
-	p.Before, err3 = s.before(ctx, r)
+	var err2, err3 error
+	p.Before, err2 = s.before(ctx, r)
 	if len(r.Where) == 0 {
-		err4 = s.whole(ctx, r, out, p)
+		err3 = s.whole(ctx, r, out, p)
 	}
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	for _, a := range audited.Alarms {
@@ -175,34 +186,30 @@ func (s Source) told(a metrics.Alarm, r *Report) []string {
 	}
 }
 
-// charts are those of the page: over time, over the hours of a day, and by what people ask.
-func (s Source) charts(ctx context.Context, r Request, rep *Report) ([]*chart, error) {
-	step, by := metrics.ByDay, "report.chart.by.day"
+// stepOf is the period of the chart over time.
+func stepOf(r Request) metrics.Step {
 	switch span := r.To.Sub(r.From); {
 	case span > 400*24*time.Hour:
-		step, by = metrics.ByMonth, "report.chart.by.month"
+		return metrics.ByMonth
 	case span > 70*24*time.Hour:
-		step, by = metrics.ByWeek, "report.chart.by.week"
+		return metrics.ByWeek
 	}
-	over, err1 := s.overTime(ctx, r, rep, step, text.Get(rep.lang, by))
-	hours, err2 := s.overHours(ctx, r, rep)
-	queues, err3 := s.bars(ctx, r, rep, metrics.ByQueue, "decroche_agent", "chart.queues")
-	reasons, err4 := s.bars(ctx, r, rep, metrics.ByReason, "received", "chart.reasons")
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return nil, err
-	}
-	all := slices.DeleteFunc([]*chart{over, hours, queues, outcomes(rep), reasons}, func(c *chart) bool { return len(c.Labels) == 0 })
+	return metrics.ByDay
+}
+
+// charts are those of the page that have something to show: over time, over the hours of a day, and by what people ask.
+func charts(all ...*chart) []*chart {
+	all = slices.DeleteFunc(all, func(c *chart) bool { return len(c.Labels) == 0 })
 	for i, c := range all {
 		c.ID = fmt.Sprint("chart-", i+1)
 	}
-	return all, nil
+	return all
 }
 
-func (s Source) overTime(ctx context.Context, r Request, rep *Report, step metrics.Step, by string) (*chart, error) {
-	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, Step: step, Where: r.Where})
+func (s Source) overTime(rep *Report, step metrics.Step, lines []metrics.Line) *chart {
 	t := func(id string, pairs ...any) string { return text.Get(rep.lang, id, pairs...) }
 	c := &chart{
-		Title: t("report.chart.decroche", "period", by), Kind: lined, Unit: metrics.Share, lang: rep.lang, Top: 1,
+		Title: t("report.chart.decroche", "period", t("report.chart.by."+string(step))), Kind: lined, Unit: metrics.Share, lang: rep.lang, Top: 1,
 		Series: []series{{Name: t("report.chart.decroche.agent")}, {Name: t("report.chart.decroche.global")}},
 		Goals:  []float64{s.Service.Indicators.Goals.Answered, s.Service.Indicators.Goals.Excellent},
 		Axis:   t("report.period"),
@@ -220,11 +227,10 @@ func (s Source) overTime(ctx context.Context, r Request, rep *Report, step metri
 		c.Series[0].add(a)
 		c.Series[1].add(g)
 	}
-	return c, err
+	return c
 }
 
-func (s Source) overHours(ctx context.Context, r Request, rep *Report) (*chart, error) {
-	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, Step: metrics.ByHour, Where: r.Where})
+func (s Source) overHours(rep *Report, lines []metrics.Line) *chart {
 	c := &chart{
 		Title: text.Get(rep.lang, "report.chart.hours"), Kind: upright, Unit: metrics.Number, lang: rep.lang, Axis: text.Get(rep.lang, "report.hour"),
 		Series: []series{{Name: text.Get(rep.lang, "report.chart.hours.requested")}, {Name: text.Get(rep.lang, "report.chart.hours.answered")}},
@@ -244,14 +250,13 @@ func (s Source) overHours(ctx context.Context, r Request, rep *Report) (*chart, 
 		c.Series[0].Points = append(c.Series[0].Points, point{float64(asked[h]), true})
 		c.Series[1].Points = append(c.Series[1].Points, point{float64(answered[h]), true})
 	}
-	return c, err
+	return c
 }
 
 // mostBars is how many values a chart of bars has room for.
 const mostBars = 12
 
-func (s Source) bars(ctx context.Context, r Request, rep *Report, by metrics.Dim, indicator, title string) (*chart, error) {
-	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, By: by, Where: r.Where})
+func (s Source) bars(rep *Report, lines []metrics.Line, by metrics.Dim, indicator, title string) *chart {
 	i, _ := metrics.IndicatorOf(indicator)
 	c := &chart{
 		Title: text.Get(rep.lang, "report."+title), Kind: lying, Unit: i.Unit, lang: rep.lang, Axis: text.Get(rep.lang, "report.by."+by.String()),
@@ -271,7 +276,7 @@ func (s Source) bars(ctx context.Context, r Request, rep *Report, by metrics.Dim
 		c.Labels = append(c.Labels, Label(s.Service, by, l.Value, rep.lang))
 		c.Series[0].add(f)
 	}
-	return c, err
+	return c
 }
 
 // outcomes draws what became of contacts, from the report's own figures when they are of a whole.

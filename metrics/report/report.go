@@ -100,14 +100,24 @@ type Figure struct {
 
 // Make makes a report. It fails with metrics.ErrQuery for what cannot be asked.
 func (s Source) Make(ctx context.Context, r Request) (*Report, error) {
+	lines, err := s.Figures.Lines(ctx, r.query())
+	if err != nil {
+		return nil, err
+	}
+	return s.of(r, lines)
+}
+
+// query is what the report's own figures are.
+func (r Request) query() metrics.Query {
+	return metrics.Query{From: r.From, To: r.To, By: r.By, Step: r.Step, Where: r.Where, Percentiles: true}
+}
+
+// of writes a report of figures.
+func (s Source) of(r Request, lines []metrics.Line) (*Report, error) {
 	if r.Lang == "" {
 		r.Lang = "fr"
 	}
 	chosen, err := choose(r.Indicators)
-	if err != nil {
-		return nil, err
-	}
-	lines, err := s.Figures.Lines(ctx, metrics.Query{From: r.From, To: r.To, By: r.By, Step: r.Step, Where: r.Where, Percentiles: true})
 	if err != nil {
 		return nil, err
 	}

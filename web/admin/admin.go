@@ -158,6 +158,7 @@ type Server struct {
 	boards   boards
 	others   others
 	rates    rates
+	made     madePages
 }
 
 // Day is what the live board says of the day, and of the hour: counts of calls.

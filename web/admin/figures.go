@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"html/template"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"decroche/call"
@@ -234,21 +236,68 @@ func (v *visit) showFigures() {
 		v.wrong("pas", "figures.error.fine")
 		r.Step = metrics.WholeRange
 	}
-	rep, err := v.s.Reports().Page(v.r.Context(), r)
+	key := fmt.Sprint(v.Lang, v.Me.May(people.SeeAgents), r.Step, v.now.In(v.zone()).Format(time.DateOnly), v.r.URL.RawQuery)
+	body, err := v.s.made.page(key, func() ([]byte, error) {
+		rep, err := v.s.Reports().Page(v.r.Context(), r)
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		err = rep.Body(&b, v.opens(r))
+		return b.Bytes(), err
+	})
 	if err != nil {
 		v.unasked(err)
 		return
 	}
-	var b bytes.Buffer
-	if err := rep.Body(&b, v.opens(r)); err != nil {
-		v.fail("write the indicators", err)
-		return
-	}
-	f.Body = template.HTML(b.String()) // the report's own page, escaped there
+	f.Body = template.HTML(body) // the report's own page, escaped there
 	for _, format := range []string{"xlsx", "csv", "json", "html"} {
 		f.Exports = append(f.Exports, choice{"/indicateurs/export?" + v.query("format", format), v.T("figures.export." + format), false})
 	}
 	v.render(http.StatusOK, "figures.html", v.T("figures.title"))
+}
+
+// madePages are reports as they were written a moment ago: of those who look at the same at once, and of one who asks
+// again and again, each is made once.
+type madePages struct {
+	mu  sync.Mutex
+	all map[string]*madePage
+}
+
+type madePage struct {
+	mu   sync.Mutex
+	at   time.Time
+	body []byte
+}
+
+const (
+	// madeFresh is how old a report may be, mostMade bounds how many are kept.
+	madeFresh = 5 * time.Second
+	mostMade  = 50
+)
+
+// page gives a report, made now if none is fresh.
+func (m *madePages) page(key string, write func() ([]byte, error)) ([]byte, error) {
+	m.mu.Lock()
+	if m.all == nil || len(m.all) >= mostMade {
+		m.all = map[string]*madePage{}
+	}
+	p := m.all[key]
+	if p == nil {
+		p = new(madePage)
+		m.all[key] = p
+	}
+	m.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) < madeFresh {
+		return p.body, nil
+	}
+	body, err := write()
+	if err == nil {
+		p.at, p.body = time.Now(), body
+	}
+	return body, err
 }
 
 // unasked answers for what cannot be asked, and for a failure.
