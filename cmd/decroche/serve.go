@@ -124,8 +124,11 @@ func newServer(e *env, c *config) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.judge(def); err != nil {
+	if err := c.canCallBack(def); err != nil {
 		return nil, err
+	}
+	if err := unheardWording(def); err != nil { // a new release may lack a prompt: the line answers all the same
+		s.log.Warn("some of the service's wording is not heard as it is meant; decroche check says what to mend", "err", err)
 	}
 	c.warn(def, s.log)
 	s.base.Store(def)
