@@ -104,6 +104,7 @@ func (r *results) write() error {
 		b.Write(r.former(partsTitle))
 	}
 	b.Write(r.former(ledgerTitle))
+	b.Write(r.former(siteTitle))
 	if err := os.WriteFile(r.o.out, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write the results: %w", err)
 	}

@@ -29,6 +29,8 @@ import (
 
 const (
 	sitePart = "site"
+	// siteTitle begins what is written of this part, by hand; other runs keep it.
+	siteTitle = "## The administration site"
 	// boards are open at a time while pages are asked for, so many a second.
 	boards, pagesASecond = 200, 50
 	siteSpan             = 30 * time.Second

@@ -54,7 +54,7 @@ func (s Source) Page(ctx context.Context, r Request) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &page{labels: func(by metrics.Dim, value string) string { return Label(s.Service, by, value, out.lang) }}
+	p := &page{labels: func(by metrics.Dim, value string) string { return s.Label(by, value, out.lang) }}
 	p.Charts = charts(s.overTime(out, step, lines[1]), s.overHours(out, lines[2]), s.bars(out, lines[3], metrics.ByQueue, "decroche_agent", "chart.queues"),
 		outcomes(out), s.bars(out, lines[4], metrics.ByReason, "received", "chart.reasons"))
 	now := s.Now().In(s.Service.Location)

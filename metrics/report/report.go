@@ -151,15 +151,21 @@ func (s Source) figure(l metrics.Line, i metrics.Indicator, r Request, now time.
 		Num: f.Num, Den: f.Den, Unit: i.Unit, Final: l.Final(i, now),
 	}
 	if r.By != metrics.Whole {
-		out.Label = Label(s.Service, r.By, l.Value, r.Lang)
-	}
-	if r.By == metrics.ByAgent && s.Agent != nil {
-		out.Label = cmp.Or(s.Agent(l.Value), out.Label)
+		out.Label = s.Label(r.By, l.Value, r.Lang)
 	}
 	if f.Known {
 		out.Figure = &f.Value
 	}
 	return out
+}
+
+// Label is the name for people of a dimension's value, an agent's too.
+func (s Source) Label(by metrics.Dim, value string, lang call.Lang) string {
+	name := ""
+	if by == metrics.ByAgent && s.Agent != nil {
+		name = s.Agent(value)
+	}
+	return cmp.Or(name, Label(s.Service, by, value, lang))
 }
 
 func choose(ids []string) (chosen []metrics.Indicator, err error) {

@@ -42,6 +42,14 @@ func (v view) Compared() bool       { return len(v.Before) > 0 }
 func (v view) Empty() bool          { return len(v.Figures) == 0 }
 func (v view) Provisional() bool    { return !v.final() }
 
+// Conditions are those of the request, as people call their values.
+func (v view) Conditions() (all []Condition) {
+	for _, c := range v.Where {
+		all = append(all, Condition{c.Dimension, v.labels(metrics.DimNames[c.Dimension], c.Value)})
+	}
+	return all
+}
+
 // shown is a figure with its words.
 type shown struct {
 	Figure

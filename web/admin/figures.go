@@ -77,13 +77,14 @@ func (v *visit) asked() (report.Request, *figuresView) {
 	r := report.Request{From: from, To: to.AddDate(0, 0, 1), By: metrics.Whole, Step: metrics.Step(q.Get("pas")), Where: map[metrics.Dim]string{}, Lang: v.Lang}
 	f := &figuresView{From: from.Format(time.DateOnly), To: to.Format(time.DateOnly)}
 	f.By = append(f.By, choice{"", v.T("figures.whole"), true})
+	src := v.s.Reports()
 	for _, d := range v.dimensions() {
 		chosen := q.Get("par") == d.name
 		if chosen {
 			r.By, f.By[0].Chosen = d.dim, false
 		}
 		f.By = append(f.By, choice{d.name, text.Get(v.Lang, "report.by."+d.name), chosen})
-		f.Where = append(f.Where, v.filter(d, r.Where))
+		f.Where = append(f.Where, v.filter(src, d, r.Where))
 	}
 	for _, s := range pageSteps {
 		f.Step = append(f.Step, choice{string(s.step), v.T("figures.step." + string(s.step)), r.Step == s.step})
@@ -170,7 +171,7 @@ func (v *visit) dimensions() []dimension {
 const nothing = "-"
 
 // filter is that of a dimension, as it is chosen. A value that is of the past alone is one too.
-func (v *visit) filter(d dimension, where map[metrics.Dim]string) filter {
+func (v *visit) filter(src report.Source, d dimension, where map[metrics.Dim]string) filter {
 	asked := v.r.URL.Query().Get(d.name)
 	one := filter{d.name, text.Get(v.Lang, "report.by."+d.name), []choice{{"", v.T("figures.all"), asked == ""}}}
 	values := d.values
@@ -185,22 +186,13 @@ func (v *visit) filter(d dimension, where map[metrics.Dim]string) filter {
 		if asked == id {
 			where[d.dim] = value
 		}
-		one.Values = append(one.Values, choice{id, v.valueName(d.dim, value), asked == id})
+		name := src.Label(d.dim, value, v.Lang)
+		if d.dim == metrics.ByNumber && value != "" {
+			name = call.Number(value).Spoken()
+		}
+		one.Values = append(one.Values, choice{id, name, asked == id})
 	}
 	return one
-}
-
-// valueName is a value as people call it.
-func (v *visit) valueName(d metrics.Dim, value string) string {
-	switch d {
-	case metrics.ByNumber:
-		return call.Number(value).Spoken()
-	case metrics.ByAgent:
-		if name := v.s.Reports().Agent; name != nil && name(value) != "" {
-			return name(value)
-		}
-	}
-	return report.Label(v.def, d, value, v.Lang)
 }
 
 // opens gives the address of the contacts that a figure of the page counts.
