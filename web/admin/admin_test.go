@@ -873,6 +873,22 @@ func TestIndicatorsAreShownFilteredExportedAndOpened(t *testing.T) {
 	v.get("/indicateurs/contact/n1-9.9").wants(404)
 }
 
+// A board on a wall that nobody clicks stays signed in; who looks at no board is signed out.
+func TestABoardOnAWallStaysSignedIn(t *testing.T) {
+	defer admin.Hurry(6*time.Second, time.Second, 1500*time.Millisecond)()
+	s := open(t)
+	wall, idle := s.account("mur", people.Supervisor), s.account("lou", people.Supervisor)
+	wall.get("/direct?mur=1").wants(200, `class="wall"`, "Quitter l'affichage mural").lacks("/deconnexion\"><nav")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.web.URL+"/direct/flux", nil)
+	s.must(err)
+	res, err := (&http.Client{Jar: wall.client.Jar}).Do(req)
+	s.must(err)
+	defer res.Body.Close()
+	time.Sleep(8 * time.Second)
+	wall.get("/direct?mur=1").wants(200, `id="board"`)
+	idle.get("/direct").wants(200, "Se connecter").lacks(`id="board"`)
+}
+
 // calls writes contacts into the figures: at a time of day of 10 March 2026, for a queue, answered by an agent.
 func (s *site) calls(contacts ...[3]string) {
 	s.Helper()

@@ -76,9 +76,11 @@ const (
 	boardEvery = 500 * time.Millisecond
 	// dayPatience bounds the counting of the day; figures that are older are said to be.
 	dayPatience = 5 * time.Second
-	// aliveEvery tells a proxy, and the browser, that the stream lives; and looks whether the session does.
-	aliveEvery = 10 * time.Second
 )
+
+// aliveEvery tells a proxy, and the browser, that the stream lives; and looks whether the session does. Tests have
+// less time.
+var aliveEvery = 10 * time.Second
 
 // Close ends the streams, so that a server can stop.
 func (s *Server) Close() {
