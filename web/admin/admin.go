@@ -186,6 +186,9 @@ const (
 	// maxUpload bounds the form of a message with its recordings, maxSound one of them.
 	maxUpload = 32 << 20
 	maxSound  = 10 << 20
+	// uploadPatience is how long a form with recordings may take to arrive, countPatience how long figures may.
+	uploadPatience = 5 * time.Minute
+	countPatience  = 2 * time.Minute
 )
 
 // idleLife is how long a session lasts without a request; it is looked at, and kept, every so often. Tests have less time.

@@ -873,6 +873,41 @@ func TestIndicatorsAreShownFilteredExportedAndOpened(t *testing.T) {
 	v.get("/indicateurs/contact/n1-9.9").wants(404)
 }
 
+// A recording that is sent over a slow line arrives, where other requests are held to a shorter time.
+func TestARecordingOverASlowLineArrives(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	web := httptest.NewUnstartedServer(s.srv.Handler())
+	web.Config.ReadTimeout, web.Config.WriteTimeout = time.Second, time.Second
+	web.Start()
+	defer web.Close()
+	s.web = web
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	for name, value := range map[string]string{"key": "lent", "text_fr": "Panne.", "end": "1h", "effect": "say", "step": "publish"} {
+		s.must(w.WriteField(name, value))
+	}
+	file, err := w.CreateFormFile("sound_fr", "message.wav")
+	s.must(err)
+	_, err = file.Write(bytes.Repeat([]byte("son"), 1000))
+	s.must(err)
+	s.must(w.Close())
+	slow, sent := io.Pipe()
+	go func() {
+		for part := range slices.Chunk(form.Bytes(), form.Len()/4+1) {
+			time.Sleep(600 * time.Millisecond)
+			if _, err := sent.Write(part); err != nil {
+				return
+			}
+		}
+		sent.Close()
+	}()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, web.URL+"/messages/nouveau", slow)
+	s.must(err)
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	v.send(req).wants(200, "Votre message est enregistré")
+}
+
 // A board on a wall that nobody clicks stays signed in; who looks at no board is signed out.
 func TestABoardOnAWallStaysSignedIn(t *testing.T) {
 	defer admin.Hurry(6*time.Second, time.Second, 1500*time.Millisecond)()

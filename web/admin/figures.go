@@ -222,6 +222,7 @@ func (v *visit) query(set ...string) string {
 }
 
 func (v *visit) showFigures() {
+	v.patience(countPatience)
 	r, f := v.asked()
 	v.Figures = f
 	if tooFine(r) { // the files below have it all
@@ -302,6 +303,7 @@ func (v *visit) unasked(err error) {
 }
 
 func (v *visit) exportFigures() {
+	v.patience(countPatience)
 	r, _ := v.asked()
 	if len(v.Errors) > 0 {
 		v.stop(http.StatusBadRequest, "unasked")

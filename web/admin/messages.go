@@ -543,6 +543,7 @@ func (v *visit) typedMoment(field, day, at string) time.Time {
 
 // write takes the form: first to be read and listened to, then to be let out.
 func (v *visit) write() {
+	v.patience(uploadPatience)
 	if err := v.r.ParseMultipartForm(maxSound); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		v.stop(http.StatusRequestEntityTooLarge, "unread")
 		return

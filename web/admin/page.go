@@ -290,6 +290,15 @@ func (v *visit) fail(doing string, err error) {
 	v.stop(http.StatusServiceUnavailable, "broken")
 }
 
+// patience lets a request last longer than others: a recording that is sent over a slow line, figures that are counted
+// one by one.
+func (v *visit) patience(d time.Duration) {
+	out := http.NewResponseController(v.w)
+	if err := errors.Join(out.SetReadDeadline(v.now.Add(d)), out.SetWriteDeadline(v.now.Add(d+30*time.Second))); err != nil {
+		v.s.Log.Warn("a request cannot be given more time", "err", err)
+	}
+}
+
 // see leads on.
 func (v *visit) see(path string, query url.Values) {
 	if len(query) > 0 {

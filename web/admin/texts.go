@@ -308,6 +308,7 @@ func (v *visit) textOf(value string) service.Text {
 
 // writeText keeps a text as a draft.
 func (v *visit) writeText() {
+	v.patience(uploadPatience)
 	if err := v.r.ParseMultipartForm(maxSound); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		v.stop(http.StatusRequestEntityTooLarge, "unread")
 		return
