@@ -1,0 +1,124 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"decroche/call"
+	"decroche/callback"
+	"decroche/metrics"
+	"decroche/service"
+	"decroche/text"
+	"decroche/web/admin"
+)
+
+// boardDay are the figures of the live board, by queue: those of the ledger, which counts calls that are over,
+// and the conversations under way.
+func (s *server) boardDay(ctx context.Context) (map[string]admin.Day, error) {
+	now := time.Now().In(s.def.Load().Location)
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+	hour := time.Date(now.Year(), now.Month(), now.Day(), now.Hour(), 0, 0, 0, now.Location())
+	end := now.Truncate(15 * time.Minute).Add(15 * time.Minute)
+	out := map[string]admin.Day{}
+	day := func(queue string, c *metrics.Cell) {
+		d := out[queue]
+		d.Requested, d.Answered = d.Requested+c.N(metrics.Asked), d.Answered+c.N(metrics.AnsweredCalls)
+		d.Offered, d.InTime = d.Offered+c.N(metrics.Offered)-c.N(metrics.AbandonedShort), d.InTime+c.N(metrics.InTimeAnswers)
+		d.Abandoned += c.N(metrics.AbandonedQueue)
+		out[queue] = d
+	}
+	thisHour := func(queue string, c *metrics.Cell) {
+		d := out[queue]
+		d.HourRequested, d.HourAnswered = d.HourRequested+c.N(metrics.Asked), d.HourAnswered+c.N(metrics.AnsweredCalls)
+		out[queue] = d
+	}
+	err := s.ledger.Live(ctx, func(underWay metrics.UnderWay) error {
+		for _, span := range []struct {
+			since time.Time
+			add   func(string, *metrics.Cell)
+		}{{midnight, day}, {hour, thisHour}} {
+			over, err := s.figures.Lines(ctx, metrics.Query{From: span.since, To: end, By: metrics.ByQueue})
+			if err != nil {
+				return err
+			}
+			for _, l := range over {
+				span.add(l.Value, l.Cell)
+			}
+			for queue, c := range underWay(metrics.ByQueue, span.since) {
+				span.add(queue, c)
+			}
+		}
+		return nil
+	})
+	live, err2 := s.db.Promises().Promises(ctx, callback.Filter{States: []callback.State{callback.Pending, callback.InLine, callback.Calling}, Until: end})
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	for _, p := range live {
+		d := out[p.Queue]
+		if d.CallbacksDue++; p.By.Before(now) {
+			d.CallbacksLate++
+		}
+		out[p.Queue] = d
+	}
+	return out, nil
+}
+
+// alarmsNow are what somebody on the floor should do something about.
+func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
+	add := func(id string, pairs ...any) {
+		id = "admin.alarm." + id
+		list = append(list, admin.Alarm{Title: text.Get(lang, id+".title", pairs...), Text: text.Get(lang, id, pairs...), Do: text.Get(lang, id+".do", pairs...)})
+	}
+	// prepared names the plans for the alarm that was added last.
+	prepared := func(is func(*service.Trigger) bool) {
+		list[len(list)-1].Plans = s.preparedFor(lang, is)
+	}
+	if err := s.ready(); err != nil {
+		add("ready")
+	}
+	for _, name := range s.trunks.All() {
+		add("trunk", "name", name)
+	}
+	def := s.def.Load()
+	for _, q := range s.floor.Queues() {
+		rules := def.Queues[q.ID]
+		if rules == nil {
+			continue
+		}
+		name := rules.Label[lang].Say
+		if name == "" {
+			name = q.ID
+		}
+		switch {
+		case q.Waiting > 0 && q.SignedIn == 0:
+			add("nobody", "queue", name, "n", q.Waiting)
+			prepared(func(t *service.Trigger) bool { return t.AgentsBelow > 0 && (t.Queue == "" || t.Queue == q.ID) })
+		case q.Waiting > 0 && q.LongestWait > 3*rules.InTime.Within:
+			add("long", "queue", name, "minutes", int(q.LongestWait/time.Minute))
+			prepared(func(t *service.Trigger) bool { return t.WaitAbove > 0 && (t.Queue == "" || t.Queue == q.ID) })
+		}
+	}
+	for _, l := range s.desk.links.Status() {
+		if l.Down {
+			add("link", "url", l.URL)
+			prepared(func(t *service.Trigger) bool { return t.LinkDown == l.ID })
+		}
+	}
+	return list
+}
+
+// preparedFor names the plans whose rule is about what is so, and that are not on.
+func (s *server) preparedFor(lang call.Lang, is func(*service.Trigger) bool) (list []admin.AlarmPlan) {
+	def := s.base.Load()
+	for _, id := range slices.Sorted(maps.Keys(def.Plans)) {
+		if p := def.Plans[id]; p.When != nil && is(p.When) && !s.plans.IsOn(id) {
+			list = append(list, admin.AlarmPlan{ID: id, Name: cmp.Or(p.Label[lang].Say, p.Label[def.Languages[0]].Say)})
+		}
+	}
+	return list
+}
