@@ -7,6 +7,7 @@
 package drafts
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -82,6 +83,11 @@ type Desk struct {
 	Reload func(ctx context.Context) error
 
 	mu sync.Mutex // publishing
+
+	seen  sync.Mutex
+	last  *Look         // of the file and the drafts as they were looked at last
+	parts service.Parts // of the file of sum
+	sum   [sha256.Size]byte
 }
 
 // Look is how the file stands, and how it will.
@@ -131,35 +137,62 @@ func (l *Look) Fit() bool {
 	return l.Next != nil && l.Refused == nil && len(l.Errors()) == 0 && !slices.ContainsFunc(l.Drafts, func(r Row) bool { return r.Conflict })
 }
 
-// Look reads the file and the drafts.
+// Look reads the file and the drafts. Looked at again and the same, it is the same Look: nobody changes it.
 func (d *Desk) Look(ctx context.Context) (*Look, error) {
-	data, err := os.ReadFile(d.File)
-	if err != nil {
-		return nil, fmt.Errorf("read the service definition: %w", err)
-	}
-	list, err := d.Store.Drafts(ctx)
+	data, list, err := d.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &Look{Text: data}
-	if l.Now, err = service.Parse(d.File, data); err != nil {
-		return nil, err // the line serves an older one; the file is to be mended first
+	d.seen.Lock()
+	defer d.seen.Unlock()
+	if d.last == nil || d.last.Version != versionOf(data, list) {
+		l, err := d.look(data, list)
+		if err != nil {
+			return nil, err
+		}
+		d.last = l
 	}
+	return d.last, nil
+}
+
+// read gives the file and the drafts.
+func (d *Desk) read(ctx context.Context) ([]byte, []Change, error) {
+	data, err := os.ReadFile(d.File)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the service definition: %w", err)
+	}
+	list, err := d.Store.Drafts(ctx)
+	return data, list, err
+}
+
+// versionOf names a file and the drafts of it.
+func versionOf(data []byte, list []Change) string {
 	sum := sha256.New()
 	sum.Write(data)
 	for _, c := range list {
 		fmt.Fprintf(sum, "%d ", c.ID)
-		row := Row{Change: c}
-		if row.Now, err = service.Part(data, c.Path); err != nil {
-			return nil, err
-		}
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:8])
+}
+
+// look reads what the file says, and what it would say with the drafts; recordings that are named are looked for.
+func (d *Desk) look(data []byte, list []Change) (l *Look, err error) {
+	l = &Look{Text: data, Version: versionOf(data, list)}
+	if l.Now, err = service.Parse(d.File, data); err != nil {
+		return nil, err // the line serves an older one; the file is to be mended first
+	}
+	parts, err := service.ReadParts(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list {
+		row := Row{Change: c, Now: parts.Part(c.Path)}
 		row.Conflict = row.Now != c.Was && row.Now != c.Value
 		l.Drafts = append(l.Drafts, row)
 		if l.Text, err = service.Rewrite(l.Text, service.Edit{Path: c.Path, Value: c.Value}); err != nil {
 			return nil, err
 		}
 	}
-	l.Version = fmt.Sprintf("%x", sum.Sum(nil)[:8])
 	l.Next, err = service.Parse(d.File, l.Text)
 	switch problems := service.Problems(nil); {
 	case errors.As(err, &problems):
@@ -177,7 +210,7 @@ func (d *Desk) Look(ctx context.Context) (*Look, error) {
 
 // Part gives a part as its editor sees it: with its draft, and the ID of that, 0 for none.
 func (d *Desk) Part(ctx context.Context, path string) (value string, seen int64, err error) {
-	list, err := d.Store.Drafts(ctx)
+	data, list, err := d.read(ctx)
 	if err != nil {
 		return "", 0, err
 	}
@@ -186,12 +219,16 @@ func (d *Desk) Part(ctx context.Context, path string) (value string, seen int64,
 			return c.Value, c.ID, nil
 		}
 	}
-	data, err := os.ReadFile(d.File)
-	if err != nil {
-		return "", 0, fmt.Errorf("read the service definition: %w", err)
+	d.seen.Lock()
+	defer d.seen.Unlock()
+	if sum := sha256.Sum256(data); sum != d.sum { // a page asks for many parts of one file
+		parts, err := service.ReadParts(data)
+		if err != nil {
+			return "", 0, err
+		}
+		d.parts, d.sum = parts, sum
 	}
-	value, err = service.Part(data, path)
-	return value, 0, err
+	return d.parts.Part(path), 0, nil
 }
 
 // Write keeps a change as a draft. was is the part as its author saw it, seen the draft they saw. It
@@ -280,7 +317,11 @@ func (d *Desk) Drop(ctx context.Context, id int64, by string) error {
 func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l, err := d.Look(ctx)
+	before, list, err := d.read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	l, err := d.look(before, list)
 	switch {
 	case err != nil:
 		return 0, err
@@ -293,9 +334,8 @@ func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (in
 	case !l.Fit():
 		return 0, ErrUnfit
 	}
-	before, err := os.ReadFile(d.File)
-	if err != nil {
-		return 0, fmt.Errorf("read the service definition: %w", err)
+	if now, err := os.ReadFile(d.File); err != nil || !bytes.Equal(now, before) { // by hand, this moment
+		return 0, errors.Join(ErrChanged, err)
 	}
 	if err := Replace(d.File, l.Text); err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -44,15 +45,17 @@ func judge(name, password string) error {
 	return nil
 }
 
-func hashPassword(ctx context.Context, password string) (string, error) {
+// hashPassword hashes with a memory in KiB; 0 is the recommended one.
+func hashPassword(ctx context.Context, password string, kib uint32) (string, error) {
 	salt := make([]byte, saltLen)
 	_, _ = rand.Read(salt) // never fails
-	key, err := derive(ctx, password, salt, passes, memory, lanes, keyLen)
+	kib = cmp.Or(kib, memory)
+	key, err := derive(ctx, password, salt, passes, kib, lanes, keyLen)
 	if err != nil {
 		return "", err
 	}
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, passes, lanes, b64.EncodeToString(salt), b64.EncodeToString(key)), nil
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, kib, passes, lanes, b64.EncodeToString(salt), b64.EncodeToString(key)), nil
 }
 
 func derive(ctx context.Context, password string, salt []byte, t, m uint32, p uint8, n uint32) ([]byte, error) {

@@ -8,11 +8,11 @@ import (
 
 func TestAPasswordIsKeptAsItsHashAlone(t *testing.T) {
 	const password = "une phrase que je retiens"
-	hash, err := hashPassword(t.Context(), password)
+	hash, err := hashPassword(t.Context(), password, 0)
 	if err != nil || !strings.HasPrefix(hash, "$argon2id$v=19$m=65536,t=3,p=4$") || strings.Contains(hash, "phrase") {
 		t.Fatalf("%q, %v", hash, err)
 	}
-	again, _ := hashPassword(t.Context(), password)
+	again, _ := hashPassword(t.Context(), password, 0)
 	if again == hash {
 		t.Error("two hashes of one password are the same")
 	}

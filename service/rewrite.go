@@ -25,17 +25,34 @@ type Edit struct {
 // ErrByHand is of a file that is written in a way that Rewrite cannot keep.
 var ErrByHand = errors.New("this part of the file is written in a way that can only be changed by hand")
 
-// Part gives the YAML of a part of a file, in the form that Rewrite would write it and without
-// comments; "" when it is not written.
-func Part(data []byte, path string) (string, error) {
+// Parts are the parts of a file, read once.
+type Parts struct{ root *node }
+
+// ReadParts reads a file for its parts; what it says as a definition is not looked at.
+func ReadParts(data []byte) (Parts, error) {
 	root, problems := readTree("", data)
 	if root == nil {
-		return "", problems
+		return Parts{}, problems
 	}
-	if n := root.part(splitPath(path)); n != nil {
-		return render(n), nil
+	return Parts{root}, nil
+}
+
+// Part gives the YAML of a part, in the form that Rewrite would write it and without comments; "" when
+// it is not written.
+func (p Parts) Part(path string) string {
+	if n := p.root.part(splitPath(path)); n != nil {
+		return render(n)
 	}
-	return "", nil
+	return ""
+}
+
+// Part gives the YAML of one part of a file. See Parts.
+func Part(data []byte, path string) (string, error) {
+	parts, err := ReadParts(data)
+	if err != nil {
+		return "", err
+	}
+	return parts.Part(path), nil
 }
 
 // Canonical writes YAML as Part gives it, so that two ways to write the same are the same text.

@@ -107,7 +107,7 @@ func open(t *testing.T) *site {
 	s.floor.SetQueues(def.Queues)
 	s.floor.SetRoster([]routing.Agent{{ID: "2001", Name: "Camille Martin", Team: "Accueil", Skills: map[string]int{"accueil": 3}}})
 	s.srv = &admin.Server{
-		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(), Service: s.def.Load,
+		People: &people.Office{Store: s.db.People(), KiB: 64}, Accounts: s.db.People(), Sessions: s.db.People(), Service: s.def.Load,
 		Floor: s.floor, Messages: s.db, Changed: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
 		Rehearse: func(_ context.Context, _ call.Lang, p service.Phrase) ([]byte, error) {
 			if strings.Contains(p.Say, "indicible") {

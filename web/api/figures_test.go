@@ -3,9 +3,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,31 +29,67 @@ func (k kept) Facts(ctx context.Context, id call.ID) (out []call.Event, err erro
 	return out, err
 }
 
-// counting is a server with the figures of a year that began on 1 November 2025.
+// begins is when the year of the tests begins.
+var begins = time.Date(2025, 11, 1, 0, 0, 0, 0, metricstest.Paris)
+
+// aYear is a database with the facts and figures of a year, made once for all tests, which only read it.
+var aYear = sync.OnceValues(func() (path string, err error) {
+	dir, err := os.MkdirTemp("", "decroche-api-")
+	if err != nil {
+		return "", err
+	}
+	yearDir, path = dir, filepath.Join(dir, "d.db")
+	ctx := context.Background()
+	db, err := store.Open(ctx, store.Options{URL: "sqlite:" + path, DataDir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return path, err
+	}
+	for e := range (metricstest.Year{Seed: 3, Contacts: 1500, From: begins}).Events() {
+		db.Journal().Append(e)
+	}
+	if err = db.Journal().Flush(ctx); err == nil {
+		err = ledgerOf(db, demo()).Advance(ctx)
+	}
+	return path, errors.Join(err, db.Close())
+})
+
+var yearDir string // "" while no test asked for it
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if yearDir != "" {
+		os.RemoveAll(yearDir)
+	}
+	os.Exit(code)
+}
+
+func demo() *service.Definition {
+	def, err := service.ParseFile("../../demo/prefecture.yaml")
+	if err != nil {
+		panic(err)
+	}
+	return def
+}
+
+func ledgerOf(db *store.DB, def *service.Definition) *metrics.Ledger {
+	settings := func() *metrics.Settings { return metrics.SettingsOf(def) }
+	return &metrics.Ledger{Store: db.Ledger(), Settings: settings, Log: slog.New(slog.DiscardHandler)}
+}
+
+// counting is a server with the figures of that year.
 func counting(t *testing.T) *rig {
 	t.Helper()
-	ctx, dir, quiet := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
-	db, err := store.Open(ctx, store.Options{URL: "sqlite:" + dir + "/d.db", DataDir: dir, Log: quiet})
+	path, err := aYear()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + path, DataDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	begins := time.Date(2025, 11, 1, 0, 0, 0, 0, metricstest.Paris)
-	for e := range (metricstest.Year{Seed: 3, Contacts: 1500, From: begins}).Events() {
-		db.Journal().Append(e)
-	}
-	if err := db.Journal().Flush(ctx); err != nil {
-		t.Fatal(err)
-	}
-	def, err := service.ParseFile("../../demo/prefecture.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	settings := func() *metrics.Settings { return metrics.SettingsOf(def) }
-	l := &metrics.Ledger{Store: db.Ledger(), Settings: settings, Log: quiet}
-	if err := l.Advance(ctx); err != nil {
-		t.Fatal(err)
-	}
+	def := demo()
+	settings := ledgerOf(db, def).Settings
 	now := func() time.Time { return begins.AddDate(1, 1, 0) }
 	g := newRig(t)
 	g.Facts = kept{db.Journal()}
