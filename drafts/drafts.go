@@ -137,7 +137,7 @@ func (l *Look) Fit() bool {
 	return l.Next != nil && l.Refused == nil && len(l.Errors()) == 0 && !slices.ContainsFunc(l.Drafts, func(r Row) bool { return r.Conflict })
 }
 
-// Look reads the file and the drafts. Looked at again and the same, it is the same Look: nobody changes it.
+// Look reads the file and the drafts; what is the same as at the last look is not read again.
 func (d *Desk) Look(ctx context.Context) (*Look, error) {
 	data, list, err := d.read(ctx)
 	if err != nil {
@@ -152,7 +152,16 @@ func (d *Desk) Look(ctx context.Context) (*Look, error) {
 		}
 		d.last = l
 	}
-	return d.last, nil
+	return d.judged(d.last), nil
+}
+
+// judged adds what else keeps a Look's definition from being served, which may be another by now.
+func (d *Desk) judged(l *Look) *Look {
+	out := *l
+	if d.Judge != nil && len(l.Problems) == 0 {
+		out.Refused = d.Judge(l.Next)
+	}
+	return &out
 }
 
 // read gives the file and the drafts.
@@ -201,9 +210,6 @@ func (d *Desk) look(data []byte, list []Change) (l *Look, err error) {
 		return nil, err
 	default:
 		l.Findings, l.before = service.Lint(l.Next, nil), service.Lint(l.Now, nil)
-		if d.Judge != nil {
-			l.Refused = d.Judge(l.Next)
-		}
 	}
 	return l, nil
 }
@@ -322,9 +328,10 @@ func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (in
 		return 0, err
 	}
 	l, err := d.look(before, list)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
+	}
+	switch l = d.judged(l); {
 	case len(l.Drafts) == 0:
 		return 0, ErrNothing
 	case l.Version != version:
