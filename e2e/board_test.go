@@ -47,9 +47,8 @@ func TestTheLiveBoardIsAtMostASecondBehindTheLine(t *testing.T) {
 	over := r.WaitFact(call.EventEnded, func(f rig.Fact) bool { return f.Data["outcome"] == "answered" })
 	b.shows(over.At, "the conversation is over", "Accueil", map[int]string{talkingCell: "0", decrocheCell: "50 % (1/2)", abandonedCell: "1"})
 
-	asked := time.Now()
 	r.Must("callbacks", "add", "0639980012", "--queue", "accueil")
-	b.shows(asked, "a callback is due", "Accueil", map[int]string{callbacksCell: "1"})
+	b.shows(r.WaitFact(call.EventPromised, nil).At, "a callback is due", "Accueil", map[int]string{callbacksCell: "1"})
 }
 
 // Cells of a queue's row, after its name.
