@@ -17,7 +17,7 @@ const (
 	// MessageMaxLife is the longest time an incident message may run.
 	MessageMaxLife = 31 * 24 * time.Hour
 	// MessageMaxText is the longest text of a message in one language, in characters.
-	MessageMaxText = 1000
+	MessageMaxText = service.MessageMaxText
 	// messageLang is the language every message must be written in: the line's callers
 	// are those of a French public service.
 	messageLang = call.Lang("fr")

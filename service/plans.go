@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"decroche/call"
 )
@@ -59,6 +60,9 @@ type Trigger struct {
 	// For is how long it must be so, to switch on, and not be so, to switch off.
 	For time.Duration
 }
+
+// MessageMaxText is the longest text of an incident message in one language, in characters.
+const MessageMaxText = 1000
 
 const (
 	defaultPlanEnds = 4 * time.Hour
@@ -116,8 +120,11 @@ func (r *reader) planMessage(n *node, path string, label words) PlanMessage {
 		r.problem(n.at, say("plan.replace", "of", label), say("plan.replace.fix"))
 	}
 	for lang, p := range r.def.Prompts[m.Prompt] {
-		if p.Say == "" {
+		switch long := utf8.RuneCountInString(p.Say); {
+		case long == 0:
 			r.problem(n.at, say("plan.text", "of", label, "prompt", m.Prompt, "lang", lang), say("plan.text.fix"))
+		case long > MessageMaxText:
+			r.problem(n.at, say("plan.long", "of", label, "prompt", m.Prompt, "lang", lang, "n", long, "max", MessageMaxText), say("plan.long.fix"))
 		}
 	}
 	return m

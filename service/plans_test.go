@@ -28,6 +28,7 @@ func TestPlansAreReadAndWhatIsWrongIsTold(t *testing.T) {
 		{"callback: {offer_above: 1m}\n    queues", "callback: {}\n    queues"}:                               "offer_above",
 		{"ends: 4h\n    messages:\n      - {prompt: message-fermeture, replace: true}", "ends: 4h"}:           "does nothing",
 		{"ends: 4h", "ends: 4000h"}: "write a duration",
+		{"Aucun agent ne peut vous répondre pour le moment.", strings.Repeat("Non. ", 200)}: "characters in \"fr\", at most 1000 in a message",
 	} {
 		text := strings.Replace(demo, change[0], change[1], 1)
 		if text == demo {

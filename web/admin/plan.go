@@ -316,12 +316,6 @@ func (v *visit) planMessages(f *planForm, p *service.Plan, fields map[string]str
 		if m.Prompt == "" {
 			v.wrong("prompt"+at, "plan.error.prompt")
 		}
-		for _, phrase := range v.def.Prompts[m.Prompt] {
-			if n := utf8.RuneCountInString(phrase.Say); n > ivr.MessageMaxText {
-				v.wrong("prompt"+at, "write.error.long", "n", n, "max", ivr.MessageMaxText)
-				break
-			}
-		}
 		path := fmt.Sprintf("messages[%d]", len(p.Messages))
 		fields[path] = "prompt" + at
 		for _, key := range []string{".queue", ".menu"} {

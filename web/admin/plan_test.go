@@ -140,8 +140,11 @@ func TestWhatAPlanCannotSayIsToldAtItsField(t *testing.T) {
 	v.get("/plans/afflux/modifier").submit("when", "humeur").wants(422, `id="when-error"`)
 	v.get("/plans/afflux/modifier").submit("prompt-1", "", "effect-1", "exit").wants(422, `id="prompt-1-error"`)
 	v.get("/plans/-/modifier").submit("id", "afflux", "label_fr", "x", "label_en", "x", "above", "1 min").wants(422, "Ce nom est déjà pris", `id="id-error"`)
-	v.get("/service/textes/message-afflux").submit("text_fr", strings.Repeat("Trop long. ", 100))
-	v.get("/plans/afflux/modifier").submit().wants(422, `id="prompt-0-error"`, "1000")
+	// A text that no message has yet may be long; then no plan may say it, and one that a plan says stays short.
+	long := strings.Repeat("Trop long. ", 100)
+	v.get("/service/textes/message-afflux").submit("text_fr", long).wants(422, "1000 au plus pour un message", "Trop long.")
+	v.get("/service/textes/bien-long").submit("text_fr", long, "text_en", "Long.").wants(200, "C'est dans le brouillon")
+	v.get("/plans/afflux/modifier").submit("prompt-0", "bien-long").wants(422, `id="prompt-0-error"`, "1000 au plus pour un message")
 	if l := s.looked(); len(l.Drafts) != 1 {
 		t.Errorf("the drafts are %+v", l.Drafts)
 	}
