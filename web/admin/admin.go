@@ -5,7 +5,8 @@
 //	page.go      what every page has
 //	sign.go      signing in, choosing a password
 //	openid.go    signing in by a provider of OpenID Connect
-//	messages.go  incident messages: written, listened to, let out, stopped
+//	messages.go  incident messages: listed, listened to, stopped
+//	write.go     incident messages: written, and let out
 //	plans.go     prepared plans, switched on and off
 //	plan.go      a plan, written
 //	floor.go     the live board, pushed to browsers

@@ -19,6 +19,11 @@ type field struct {
 	Choices                              []choice
 }
 
+type choice struct {
+	Value, Name string
+	Chosen      bool
+}
+
 // Input is a field whose label is a text of the catalogue, with the hint "<words>.hint" if there is one.
 func (v *visit) Input(id, words, value string) field {
 	f := field{ID: id, Name: v.T(words), Value: value, Error: v.ErrorOf(id), Prefix: v.T("errors.prefix")}

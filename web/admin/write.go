@@ -1,0 +1,379 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"decroche/call"
+	"decroche/ivr"
+	"decroche/text"
+)
+
+// writeView is the form of a message, and what it will be.
+type writeView struct {
+	Key string // names this message: sent twice it is one
+	// Instead is the message that it takes the place of, 0 for none; Runs is when that one is heard.
+	Instead int64
+	Runs    string
+	Langs   []langField
+	Queue   string
+	Queues  []choice
+	// Effect is "say", "replace", or what the message offers.
+	Effect  string
+	Effects []effectChoice
+	// Recorder is the number to record by telephone; "": there is none.
+	Recorder string
+	Held     bool // a second person will let it out
+	// Ends are the ends offered, End is the one chosen: "1h", "2h", "4h", "closing" or "other".
+	Ends              []choice
+	End               string
+	UntilDay, UntilAt string
+	Later             bool
+	FromDay, FromAt   string
+	// What is read before it is let out; set on the second page.
+	Sure    bool
+	Row     messageRow
+	Waiting string
+	Max     int
+	Today   string
+}
+
+type langField struct {
+	Lang       call.Lang
+	Name, Text string
+	Sound      string // the recording that was sent
+	Needed     bool
+	// Phone is the code to record it by telephone, "" while none was asked for.
+	Phone string
+}
+
+type effectChoice struct {
+	Value, Name, Hint string
+	Chosen            bool
+}
+
+// showWrite gives the form: empty, or as another message has it, whose place the new one takes if it is not over.
+func (v *visit) showWrite() {
+	v.Write = &writeView{Key: rand.Text(), Effect: "say"}
+	if id, err := strconv.ParseInt(v.r.URL.Query().Get("depuis"), 10, 64); err == nil {
+		m, err := v.messageOf(id)
+		switch {
+		case errors.Is(err, ivr.ErrNoMessage):
+			v.stop(http.StatusNotFound, "missing")
+			return
+		case err != nil:
+			v.fail("read a message", err)
+			return
+		}
+		w := v.Write
+		w.Langs, w.Queue, w.Effect = v.langFields(m.Text, m.Sound), m.Queue, cmp.Or(m.Offer, "say")
+		if m.Replace {
+			w.Effect = "replace"
+		}
+		if !m.Over(v.now) {
+			w.Instead = m.ID
+		}
+	}
+	v.writePage()
+}
+
+// messageOf is a message that the list has, or ivr.ErrNoMessage.
+func (v *visit) messageOf(id int64) (ivr.Message, error) {
+	all, err := v.s.Messages.Messages(v.r.Context(), v.now.Add(-pastShown))
+	if err != nil {
+		return ivr.Message{}, err
+	}
+	for _, m := range all {
+		if m.ID == id {
+			return m, nil
+		}
+	}
+	return ivr.Message{}, ivr.ErrNoMessage
+}
+
+func (v *visit) writePage() {
+	w := v.Write
+	w.Max, w.Today = ivr.MessageMaxText, v.now.In(v.zone()).Format(time.DateOnly)
+	if len(w.Langs) == 0 {
+		w.Langs = v.langFields(nil, nil)
+	}
+	w.Effects = v.effects(w.Effect, v.def.Callback.On)
+	w.Held = v.s.Approval
+	if w.Instead != 0 {
+		if m, err := v.messageOf(w.Instead); err == nil { // its words are a help, and no more
+			w.Runs = v.T("write.instead", "from", v.when(m.From), "until", v.when(m.Until))
+		}
+	}
+	if v.s.Recorder != call.Withheld {
+		w.Recorder = v.s.Recorder.Spoken()
+	}
+	w.Queues = v.places(w.Queue)
+	w.Ends = nil
+	for _, id := range []string{"1h", "2h", "4h"} {
+		d, _ := time.ParseDuration(id)
+		w.Ends = append(w.Ends, choice{id, v.T("messages.end."+id, "when", v.when(v.now.Add(d))), w.End == id})
+	}
+	if closing := v.closing(); !closing.IsZero() {
+		w.Ends = append(w.Ends, choice{"closing", v.T("messages.end.closing", "when", v.when(closing)), w.End == "closing"})
+	}
+	w.Ends = append(w.Ends, choice{"other", v.T("messages.end.other"), w.End == "other"})
+	name, title := "write.html", "write.title"
+	if w.Instead != 0 {
+		title = "write.change.title"
+	}
+	if w.Sure {
+		name, title = "review.html", "review.title"
+	}
+	v.render(http.StatusOK, name, v.T(title))
+}
+
+// places are where a message may be heard: everywhere, by the callers of a queue, or of a menu behind the first.
+func (v *visit) places(chosen string) []choice {
+	all := []choice{{"", v.T("messages.where.all"), chosen == ""}}
+	for _, id := range slices.Sorted(maps.Keys(v.def.Queues)) {
+		all = append(all, choice{id, v.where(id), chosen == id})
+	}
+	for _, id := range slices.Sorted(maps.Keys(v.def.Menus)) {
+		if place := ivr.MessageMenu + id; id != v.def.Entry.Menu {
+			all = append(all, choice{place, v.where(place), chosen == place})
+		}
+	}
+	return all
+}
+
+// langFields are French, which is needed, and the other languages of the service.
+func (v *visit) langFields(texts, sounds map[call.Lang]string) []langField {
+	all := []langField{{Lang: "fr", Name: v.T("lang.fr"), Text: texts["fr"], Sound: sounds["fr"], Needed: true, Phone: v.phoneCode("fr")}}
+	for _, l := range v.def.Languages {
+		if l != "fr" {
+			all = append(all, langField{Lang: l, Name: v.T("lang." + string(l)), Text: texts[l], Sound: sounds[l], Phone: v.phoneCode(l)})
+		}
+	}
+	return all
+}
+
+// closing is when the line closes next, if that is within a day; zero else.
+func (v *visit) closing() time.Time {
+	if o := v.def.Opening(v.now); o.Open && !o.Until.IsZero() && o.Until.Sub(v.now) < 24*time.Hour {
+		return o.Until
+	}
+	return time.Time{}
+}
+
+// typedMessage reads the form; what is wrong is added to the errors.
+func (v *visit) typedMessage() ivr.Message {
+	post := v.r.PostFormValue
+	w := &writeView{
+		Key: post("key"), Queue: post("queue"), Effect: post("effect"), End: post("end"),
+		UntilDay: post("until_day"), UntilAt: post("until_at"), Later: post("later") != "", FromDay: post("from_day"), FromAt: post("from_at"),
+	}
+	w.Instead, _ = strconv.ParseInt(post("instead"), 10, 64)
+	v.Write = w
+	m := ivr.Message{Instead: w.Instead, Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Created: v.now, From: v.now, CreatedBy: v.Me.Name, Held: v.s.Approval}
+	switch w.Effect {
+	case "replace":
+		m.Replace = true
+	case "say", "":
+	default:
+		m.Offer = w.Effect
+	}
+	if !slices.ContainsFunc(v.effects("", v.def.Callback.On), func(e effectChoice) bool { return e.Value == cmp.Or(w.Effect, "say") }) {
+		v.wrong("effect", "write.error.effect")
+	}
+	for _, l := range append([]call.Lang{"fr"}, v.def.Languages...) {
+		if words := strings.TrimSpace(post("text_" + string(l))); words != "" {
+			m.Text[l] = words
+		}
+		if name := v.typedSound(l); name != "" {
+			m.Sound[l] = name
+			if m.Text[l] == "" && l != "fr" {
+				v.wrong("text_"+string(l), "write.error.said")
+			}
+		}
+	}
+	w.Langs = v.langFields(m.Text, m.Sound)
+	if m.Text["fr"] == "" {
+		v.wrong("text_fr", "write.error.text")
+	}
+	for _, l := range w.Langs {
+		if n := len([]rune(l.Text)); n > ivr.MessageMaxText {
+			v.wrong("text_"+string(l.Lang), "write.error.long", "n", n, "max", ivr.MessageMaxText)
+		}
+	}
+	if menu, is := strings.CutPrefix(w.Queue, ivr.MessageMenu); w.Queue != "" && v.def.Queues[w.Queue] == nil && (!is || v.def.Menus[menu] == nil) {
+		v.wrong("queue", "write.error.queue")
+	}
+	if w.Later {
+		m.From = v.typedMoment("from", w.FromDay, w.FromAt)
+	}
+	switch w.End {
+	case "1h", "2h", "4h":
+		d, _ := time.ParseDuration(w.End)
+		m.Until = m.From.Add(d)
+	case "closing":
+		m.Until = v.closing()
+	case "other":
+		m.Until = v.typedMoment("until", w.UntilDay, w.UntilAt)
+	}
+	switch {
+	case w.End == "" || w.End != "other" && m.Until.IsZero():
+		v.wrong("end", "write.error.end")
+	case len(v.Errors) > 0 || m.Until.IsZero():
+	case !m.Until.After(v.now):
+		v.wrong("until_day", "write.error.past")
+	case !m.Until.After(m.From):
+		v.wrong("until_day", "write.error.before")
+	case m.Until.Sub(v.now) > ivr.MessageMaxLife:
+		v.wrong("until_day", "write.error.far", "days", int(ivr.MessageMaxLife/(24*time.Hour)))
+	}
+	return m
+}
+
+// phoneCode is the code by which the text of a language is recorded by telephone: one that was given
+// before, or a new one if that is what was asked for; "" for none.
+func (v *visit) phoneCode(l call.Lang) string {
+	code := v.r.PostFormValue("phone_" + string(l))
+	if v.r.PostFormValue("step") != "phone_"+string(l) || v.s.Recorder == call.Withheld {
+		return code
+	}
+	code, err := v.s.Studio.Open(v.Me.Name, v.now)
+	if err != nil {
+		v.s.Log.Error("no code to record a message could be given", "err", err)
+	}
+	return code
+}
+
+// recorded tells the page whether the code was used.
+func (v *visit) recorded() {
+	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if v.s.Studio.Recorded(v.r.URL.Query().Get("code"), v.Me.Name) != "" {
+		_, _ = io.WriteString(v.w, "yes")
+		return
+	}
+	_, _ = io.WriteString(v.w, "no")
+}
+
+// typedSound is the recording of a language: one that is sent now, was made by telephone, or was there
+// before; "" for none.
+func (v *visit) typedSound(l call.Lang) string {
+	field := "sound_" + string(l)
+	if v.r.PostFormValue("drop_"+string(l)) != "" {
+		return ""
+	}
+	before := v.r.PostFormValue("kept_" + string(l))
+	if code := v.r.PostFormValue("phone_" + string(l)); code != "" {
+		before = cmp.Or(v.s.Studio.Recorded(code, v.Me.Name), before)
+	}
+	ext, data, sent := v.sentSound(field)
+	if !sent {
+		return before
+	}
+	name, err := v.s.KeepSound(v.r.Context(), ext, data)
+	if err == nil {
+		return name
+	}
+	if !errors.Is(err, ErrSound) {
+		v.s.Log.Error("a recording could not be kept", "err", err)
+	}
+	v.wrong(field, "write.error.sound")
+	return before
+}
+
+// typedMoment reads a day and a time of day in the service's time zone.
+func (v *visit) typedMoment(field, day, at string) time.Time {
+	t, err := time.ParseInLocation("2006-01-02 15:04", day+" "+at, v.zone())
+	if err != nil {
+		v.wrong(field+"_day", "write.error.moment")
+		return time.Time{}
+	}
+	return t
+}
+
+// write takes the form: first to be read and listened to, then to be let out.
+func (v *visit) write() {
+	v.patience(uploadPatience)
+	if err := v.r.ParseMultipartForm(maxSound); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		v.stop(http.StatusRequestEntityTooLarge, "unread")
+		return
+	}
+	m := v.typedMessage()
+	step := v.r.PostFormValue("step")
+	_, asks := strings.CutPrefix(step, "phone_")
+	if len(v.Errors) > 0 || step == "change" || asks {
+		if step == "change" || asks {
+			v.Errors = nil
+		}
+		v.writePage()
+		return
+	}
+	for l := range m.Text { // who cannot be heard is not let out, and nobody waits for the rendering
+		ctx, cancel := context.WithTimeout(v.r.Context(), 20*time.Second)
+		_, err := v.s.Rehearse(ctx, l, m.Phrase(l))
+		cancel()
+		if err != nil {
+			v.s.Log.Error("a message cannot be said", "lang", l, "err", err)
+			v.wrong("text_"+string(l), "write.error.say")
+		}
+	}
+	if len(v.Errors) > 0 {
+		v.writePage()
+		return
+	}
+	if step != "publish" {
+		v.Write.Sure = true
+		v.Write.Row = messageRow{
+			Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m), Missing: v.missing(m),
+			Span: v.T("messages.span", "from", v.when(m.From), "until", v.when(m.Until)),
+		}
+		v.Write.UntilDay, v.Write.UntilAt, v.Write.End = m.Until.In(v.zone()).Format(time.DateOnly), m.Until.In(v.zone()).Format("15:04"), "other"
+		v.Write.Waiting = v.waiting(m.Queue)
+		v.writePage()
+		return
+	}
+	v.publish(m)
+}
+
+// waiting tells how many callers wait now who would hear it.
+func (v *visit) waiting(queue string) string {
+	n := 0
+	for _, q := range v.s.Floor.Queues() {
+		if queue == "" || q.ID == queue {
+			n += q.Waiting
+		}
+	}
+	return v.T("review.waiting", "n", n)
+}
+
+func (v *visit) publish(m ivr.Message) {
+	ctx := v.r.Context()
+	kept, err := v.s.Messages.Publish(ctx, m, "site:"+v.Write.Key)
+	if errors.Is(err, ivr.ErrMessageOver) || errors.Is(err, ivr.ErrNoMessage) { // somebody was faster; nothing is lost
+		v.Write.Instead = 0
+		v.wrong("main", "write.error.over")
+		v.writePage()
+		return
+	}
+	if err == nil {
+		err = v.s.Changed(ctx)
+	}
+	if err != nil {
+		v.fail("let a message out", err)
+		return
+	}
+	what, told := "message.published", "publie"
+	if kept.Held {
+		what, told = "message.written", "attente"
+	}
+	v.log(what, strconv.FormatInt(kept.ID, 10), v.where(m.Queue)+" · "+v.effect(m)+" · "+text.Day(v.Lang, m.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock(v.Lang, m.Until.In(v.zone())))
+	v.s.Log.Info("incident message published", "message", kept.ID, "by", v.Me.Name, "queue", m.Queue, "replace", m.Replace, "offer", m.Offer, "held", m.Held, "until", m.Until)
+	v.see("/messages?fait="+told, nil)
+}
