@@ -36,7 +36,7 @@ func (s Source) OpenData(ctx context.Context, from, to time.Time, w io.Writer) e
 		}
 		a, g := agent.Of(l.Cell), global.Of(l.Cell)
 		rows = append(rows, []string{
-			guarded(l.Value), l.From.In(s.Service.Location).Format("2006-01"), whole(l.Cell.N(metrics.ReceivedOpen)), whole(l.Cell.N(metrics.Asked)),
+			Guarded(l.Value), l.From.In(s.Service.Location).Format("2006-01"), whole(l.Cell.N(metrics.ReceivedOpen)), whole(l.Cell.N(metrics.Asked)),
 			whole(l.Cell.N(metrics.AnsweredCalls)), rate(a), whole(l.Cell.N(metrics.SelfServedOpen)), rate(g), strconv.FormatBool(l.Final(global, s.Now())),
 		})
 	}

@@ -183,7 +183,7 @@ func (r *Report) CSV(w io.Writer) error {
 			}
 		}
 		err := out.Write([]string{
-			guarded(f.Value), guarded(f.Label), r.local(f.From), r.local(f.To), f.Indicator, f.Name, v,
+			Guarded(f.Value), Guarded(f.Label), r.local(f.From), r.local(f.To), f.Indicator, f.Name, v,
 			strconv.FormatInt(f.Num, 10), strconv.FormatInt(f.Den, 10), string(f.Unit), strconv.FormatBool(f.Final),
 		})
 		if err != nil {
@@ -196,8 +196,8 @@ func (r *Report) CSV(w io.Writer) error {
 
 func (r *Report) local(t time.Time) string { return t.In(r.zone).Format(time.RFC3339) }
 
-// guarded keeps a spreadsheet from taking a text for a formula.
-func guarded(s string) string {
+// Guarded keeps a spreadsheet from taking a text for a formula.
+func Guarded(s string) string {
 	if s != "" && strings.ContainsAny(s[:1], "=+-@\t\r") {
 		return "'" + s
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -16,6 +17,54 @@ import (
 type part struct {
 	Was  string
 	Seen int64
+}
+
+// partForm is a named part of the definition as it is written on a page of its own.
+type partForm struct {
+	ID    string
+	Fresh bool // a new one, whose name is asked for
+	part
+	Draft  bool
+	Out    bool   // the draft takes it out
+	Drop   bool   // whoever writes takes it out
+	Theirs string // what another editor wrote, after a conflict
+}
+
+// sentPart is the part of a form that was sent for an id; a new one is named in it.
+func (v *visit) sentPart(id string) partForm {
+	f := partForm{ID: id, Fresh: id == unnamed, part: v.seenPart(""), Drop: v.post("drop") != ""}
+	if f.Fresh {
+		f.ID, f.part = v.post("id"), part{}
+	}
+	return f
+}
+
+// newName holds the name that something new is given to what a name is; another has it not yet.
+func (v *visit) newName(field, id string, taken bool) {
+	switch {
+	case !promptName.MatchString(id):
+		v.wrong(field, "reasons.error.id")
+	case taken:
+		v.wrong(field, "field.error.taken")
+	}
+}
+
+// stands looks how the part of a section stands by now: what another editor wrote since the form was filled in is shown
+// beside it, and is what the next attempt has seen. ok is false when the page of a failure was given.
+func (v *visit) stands(f *partForm, section string) (ok bool) {
+	if f.Fresh {
+		return true
+	}
+	path := section + "." + f.ID
+	value, current, ok := v.partOf(path)
+	if !ok {
+		return false
+	}
+	if f.part != current {
+		f.Theirs = cmp.Or(v.partText(path, value), v.T("plan.out.theirs"))
+	}
+	f.part, f.Draft, f.Out = current, current.Seen != 0, current.Seen != 0 && value == ""
+	return true
 }
 
 // draftView is what is to be published together.

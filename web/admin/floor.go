@@ -95,7 +95,7 @@ func (s *Server) Close() {
 
 // showFloor is the board as it is now; its script keeps it so.
 func (v *visit) showFloor() {
-	if _, err := v.s.today(v.r.Context()); err != nil {
+	if err := v.s.countDay(v.r.Context()); err != nil {
 		v.s.Log.Warn("the board has no figures of the day", "err", err)
 	}
 	v.Floor = v.board(v.s.boards.counted())
@@ -103,25 +103,22 @@ func (v *visit) showFloor() {
 	v.render(http.StatusOK, "floor.html", v.T("floor.title"))
 }
 
-// today counts the day, unless that was done just now.
-func (s *Server) today(ctx context.Context) (map[string]Day, error) {
+// countDay counts the day, unless that was done just now.
+func (s *Server) countDay(ctx context.Context) error {
 	b := &s.boards
-	b.mu.Lock()
-	day, fresh := b.day, time.Since(b.dayAt) < boardEvery/2
-	b.mu.Unlock()
-	if fresh {
-		return day, nil
+	if _, at := b.counted(); time.Since(at) < boardEvery/2 {
+		return nil
 	}
 	ctx, done := context.WithTimeout(ctx, dayPatience)
 	defer done()
 	day, err := s.Today(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.day, b.dayAt = day, time.Now()
-	return day, nil
+	return nil
 }
 
 // counted are the figures of the day as they were last counted, and when.
@@ -144,7 +141,7 @@ func (b *boards) count(ctx context.Context, s *Server) {
 	counted := make(chan struct{})
 	go func() {
 		defer close(counted)
-		if _, err := s.today(ctx); err != nil && ctx.Err() == nil {
+		if err := s.countDay(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Warn("the board has no figures of the day", "err", err)
 		}
 		b.mu.Lock()

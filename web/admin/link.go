@@ -19,14 +19,7 @@ type linkItem struct {
 
 // linkForm is a link as it is written on its page.
 type linkForm struct {
-	ID    string
-	Fresh bool // a new one, whose name is asked for
-	part
-	Draft  bool
-	Out    bool   // the draft takes it out
-	Drop   bool   // whoever writes takes it out
-	Theirs string // what another editor wrote, after a conflict
-
+	partForm
 	Labels            []field
 	URL, Check, Every string
 	Spoken            string
@@ -102,7 +95,7 @@ func (v *visit) linkIn(id, value string) *service.Link {
 
 func (v *visit) linkFormOf(l *service.Link, seen part) *linkForm {
 	f := &linkForm{
-		ID: l.ID, Fresh: l.ID == "", part: seen, Labels: v.labelFields("label", "", l.Label),
+		partForm: partForm{ID: l.ID, Fresh: l.ID == "", part: seen}, Labels: v.labelFields("label", "", l.Label),
 		URL: l.URL, Check: l.Check, Every: cmp.Or(shownSpan(l.Every), "0"), Spoken: l.Spoken, Prompts: l.Prompts,
 	}
 	if l.Check == l.URL {
@@ -122,11 +115,7 @@ func (v *visit) writeLink() {
 		return
 	}
 	f := &linkForm{
-		ID: id, Fresh: id == unnamed, part: v.seenPart(""), Drop: v.post("drop") != "",
-		URL: v.post("url"), Check: v.post("check"), Every: v.post("every"), Spoken: v.post("spoken"), Prompts: v.r.PostForm["prompts"],
-	}
-	if f.Fresh {
-		f.ID, f.part = v.post("id"), part{}
+		partForm: v.sentPart(id), URL: v.post("url"), Check: v.post("check"), Every: v.post("every"), Spoken: v.post("spoken"), Prompts: v.r.PostForm["prompts"],
 	}
 	fields, value := map[string]string{"": "drop"}, ""
 	if !f.Drop {
@@ -149,12 +138,7 @@ func (v *visit) writeLink() {
 // typedLink is the link that was typed. What is wrong is added to the errors.
 func (v *visit) typedLink(f *linkForm) *service.Link {
 	if f.Fresh {
-		switch {
-		case !promptName.MatchString(f.ID):
-			v.wrong("id", "reasons.error.id")
-		case v.def.Links[f.ID] != nil:
-			v.wrong("id", "field.error.taken")
-		}
+		v.newName("id", f.ID, v.def.Links[f.ID] != nil)
 	}
 	before := v.linkIn(f.ID, f.Was)
 	l := &service.Link{ID: f.ID, URL: f.URL, Check: cmp.Or(f.Check, f.URL), Spoken: f.Spoken}
@@ -171,18 +155,10 @@ func (v *visit) typedLink(f *linkForm) *service.Link {
 	return l
 }
 
-// linkFormPage gives the form. What another editor wrote since it was filled in is shown beside it, and is what the next
-// attempt has seen.
+// linkFormPage gives the form.
 func (v *visit) linkFormPage(f *linkForm) {
-	if !f.Fresh {
-		value, current, ok := v.partOf("links." + f.ID)
-		if !ok {
-			return
-		}
-		if f.part != current {
-			f.Theirs = cmp.Or(v.partText("links."+f.ID, value), v.T("plan.out.theirs"))
-		}
-		f.part, f.Draft, f.Out = current, current.Seen != 0, current.Seen != 0 && value == ""
+	if !v.stands(&f.partForm, "links") {
+		return
 	}
 	if v.r.Method == http.MethodPost {
 		f.Labels = v.labelFields("label", "", v.typedWords("label", ""))

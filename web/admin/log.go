@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"decroche/metrics/report"
 	"decroche/people"
 )
 
@@ -115,7 +115,7 @@ func (v *visit) exportLog() {
 	out.Comma = ';'
 	rows := [][]string{{v.T("log.when"), v.T("log.who"), v.T("log.what"), v.T("log.about"), v.T("log.detail")}}
 	for _, a := range acts {
-		rows = append(rows, []string{a.At.In(v.zone()).Format(time.DateTime), guarded(a.Who), v.T("act." + a.What), guarded(a.About), guarded(a.Detail)})
+		rows = append(rows, []string{a.At.In(v.zone()).Format(time.DateTime), report.Guarded(a.Who), v.T("act." + a.What), report.Guarded(a.About), report.Guarded(a.Detail)})
 	}
 	if err := out.WriteAll(rows); err != nil {
 		v.fail("write the log", err)
@@ -125,12 +125,4 @@ func (v *visit) exportLog() {
 	v.w.Header().Set("Content-Disposition", `attachment; filename="journal-`+v.now.In(v.zone()).Format(time.DateOnly)+`.csv"`)
 	_, _ = v.w.Write(b.Bytes())
 	v.log("figures.exported", "journal", url.Values(v.r.URL.Query()).Encode())
-}
-
-// guarded keeps a spreadsheet from taking a text for a formula.
-func guarded(text string) string {
-	if text != "" && strings.ContainsAny(text[:1], "=+-@\t\r") {
-		return "'" + text
-	}
-	return text
 }

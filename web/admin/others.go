@@ -44,7 +44,7 @@ type others struct {
 
 // Board is how this line stands, for the boards of others.
 func (s *Server) Board(ctx context.Context, lang call.Lang) (any, error) {
-	if _, err := s.today(ctx); err != nil {
+	if err := s.countDay(ctx); err != nil {
 		return nil, err
 	}
 	v := &visit{s: s, def: s.Service(), now: time.Now(), Lang: lang}

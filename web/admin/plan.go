@@ -19,15 +19,8 @@ import (
 
 // planForm is a plan as it is written on its page: everything that a definition can say of one, as it was typed.
 type planForm struct {
-	ID string
-	// Fresh is a new one, whose name is asked for.
-	Fresh bool
-	part
-	Draft   bool
-	Out     bool   // the draft takes it out
-	Drop    bool   // whoever writes takes it out
+	partForm
 	Running string // since when and until when it is on; "" when it is not
-	Theirs  string // what another editor wrote, after a conflict
 
 	Labels      []field
 	Ends, Above string
@@ -113,7 +106,7 @@ func (v *visit) planIn(id, value string) *service.Plan {
 
 // formOf fills in the form of a plan.
 func (v *visit) formOf(p *service.Plan, seen part) *planForm {
-	f := &planForm{ID: p.ID, Fresh: p.ID == "", part: seen, Labels: v.labelFields("label", "", p.Label), Ends: shownSpan(p.Ends), Above: shownSpan(p.OfferAbove)}
+	f := &planForm{partForm: partForm{ID: p.ID, Fresh: p.ID == "", part: seen}, Labels: v.labelFields("label", "", p.Label), Ends: shownSpan(p.Ends), Above: shownSpan(p.OfferAbove)}
 	for _, m := range p.Messages {
 		f.Messages = append(f.Messages, planMessageForm{Prompt: m.Prompt, Place: planPlace(m), Effect: planEffect(m)})
 	}
@@ -221,10 +214,7 @@ func (v *visit) writePlan() {
 
 // typedPlan is the form as it was sent.
 func (v *visit) typedPlan(id string) *planForm {
-	f := &planForm{ID: id, Fresh: id == unnamed, part: v.seenPart(""), Drop: v.post("drop") != "", Ends: v.post("ends"), Above: v.post("above")}
-	if f.Fresh {
-		f.ID, f.part = v.post("id"), part{}
-	}
+	f := &planForm{partForm: v.sentPart(id), Ends: v.post("ends"), Above: v.post("above")}
 	for n := range 200 {
 		at := "-" + strconv.Itoa(n)
 		if _, sent := v.r.PostForm["prompt"+at]; !sent {
@@ -286,12 +276,7 @@ func (v *visit) planOf(f *planForm) (*service.Plan, map[string]string) {
 		fields["label."+string(lang)] = "label_" + string(lang)
 	}
 	if f.Fresh {
-		switch {
-		case !promptName.MatchString(f.ID):
-			v.wrong("id", "reasons.error.id")
-		case v.def.Plans[f.ID] != nil:
-			v.wrong("id", "field.error.taken")
-		}
+		v.newName("id", f.ID, v.def.Plans[f.ID] != nil)
 	}
 	p.Label = v.typedLabel("label", "", v.planIn(f.ID, f.Was).Label)
 	p.Ends = v.typedSpan("ends", f.Ends, p.Ends)
@@ -386,18 +371,12 @@ func (v *visit) planRule(w triggerForm, fields map[string]string) *service.Trigg
 	return t
 }
 
-// planPage gives the form, with what can be chosen in it. What another editor wrote since it was filled in is shown
-// beside it, and is what the next attempt has seen.
+// planPage gives the form, with what can be chosen in it.
 func (v *visit) planPage(f *planForm) {
+	if !v.stands(&f.partForm, "plans") {
+		return
+	}
 	if !f.Fresh {
-		value, current, ok := v.partOf("plans." + f.ID)
-		if !ok {
-			return
-		}
-		if f.part != current {
-			f.Theirs = cmp.Or(v.partText("plans."+f.ID, value), v.T("plan.out.theirs"))
-		}
-		f.part, f.Draft, f.Out = current, current.Seen != 0, current.Seen != 0 && value == ""
 		var err error
 		if f.Running, err = v.running(f.ID); err != nil {
 			v.fail("list the plans", err)

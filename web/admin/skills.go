@@ -62,10 +62,7 @@ func (v *visit) skillName(id string) string {
 
 // writeSkill keeps a skill as a draft, or takes it out by one.
 func (v *visit) writeSkill() {
-	if !v.filled() {
-		return
-	}
-	if v.look() == nil {
+	if !v.filled() || v.look() == nil {
 		return
 	}
 	f := &skillForm{ID: v.post("of"), Typed: v.post("skill"), part: v.seenPart(""), Drop: v.post("drop-"+v.post("of")) != ""}
@@ -73,12 +70,7 @@ func (v *visit) writeSkill() {
 	if f.ID == "" {
 		f.part, id = part{}, f.Typed
 	}
-	switch {
-	case !promptName.MatchString(id):
-		v.wrong("skill", "reasons.error.id")
-	case f.ID == "" && v.def.Skills[id] != nil:
-		v.wrong("skill", "field.error.taken")
-	}
+	v.newName("skill", id, f.ID == "" && v.def.Skills[id] != nil)
 	field, value := "drop"+ending, ""
 	if !f.Drop {
 		field = "skill_" + string(v.def.Languages[0]) + ending
