@@ -333,12 +333,24 @@ func (j *Journey) prompt(ctx context.Context, v *Visit, lang call.Lang, name str
 		if !ok {
 			return call.Sound{}, fmt.Errorf("the service has no wording of %q in %q", name, lang)
 		}
-		return j.Voice.Phrase(ctx, name, lang, phrase)
+		return j.phrase(ctx, name, lang, phrase)
 	}
 	if phrase, worded := v.def.Wording[name][lang]; worded {
-		return j.Voice.Phrase(ctx, name, lang, phrase)
+		if sound, err := j.phrase(ctx, name, lang, phrase); err == nil {
+			return sound, nil
+		}
 	}
 	return j.Voice.System(ctx, name, lang)
+}
+
+// phrase gives the service's wording. A recording that has gone since it was taken leaves its words, not a silence.
+func (j *Journey) phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	sound, err := j.Voice.Phrase(ctx, name, lang, p)
+	if err == nil || p.Recording == "" {
+		return sound, err
+	}
+	j.Log.Error("a recording cannot be said; its words are", "prompt", name, "recording", p.Recording, "err", err)
+	return j.Voice.Phrase(ctx, name, lang, service.Phrase{Say: p.Say})
 }
 
 func (v *Visit) settle() {

@@ -237,7 +237,10 @@ func (s *stage) Sentence(ctx context.Context, id string, lang call.Lang, words s
 
 // Phrase implements Voice.
 func (s *stage) Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
-	if p.Say == "" {
+	s.mu.Lock()
+	gone := s.missing[p.Recording]
+	s.mu.Unlock()
+	if p.Say == "" || gone {
 		return call.Sound{}, errors.New("nothing to say")
 	}
 	sound, err := s.System(ctx, name, lang)

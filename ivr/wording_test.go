@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/service"
 )
 
 // reword gives the definition in force words of its own for what the line says.
@@ -29,6 +30,30 @@ func TestAServiceSaysTheLinesWordsInItsOwn(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		if sent := x.sent(); len(sent) != 1 || sent[0].Text != "Service : C'est à vous. queue.noagents." {
 			t.Errorf("sent was %+v", sent)
+		}
+	})
+}
+
+// A recording whose file is gone leaves its words; one without words leaves those of the line.
+func TestARecordingThatIsGoneLeavesNoSilence(t *testing.T) {
+	play(t, func(s *stage) {
+		s.lose("gone.wav")
+		s.reword("  menu.wrong: {fr: Cette touche ne sert pas.}\n")
+		def := s.def.Load()
+		def.Prompts["bienvenue"]["fr"] = service.Phrase{Say: "Bonjour.", Recording: "gone.wav"}
+		def.Wording["menu.wrong"]["fr"] = service.Phrase{Recording: "gone.wav"}
+		r, err := s.journey.Rehearse(t.Context(), def, call.Info{From: "+33639980001", To: general}, time.Now(), "7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := map[string]string{}
+		for _, turn := range r.Turns {
+			for _, sound := range turn.Sounds {
+				said[sound.Name] = sound.Text
+			}
+		}
+		if said["bienvenue"] != "Bonjour." || said["menu.wrong"] != "menu.wrong." {
+			t.Errorf("said was %q", said)
 		}
 	})
 }
