@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"decroche/ivr"
 	"decroche/plans"
 	"decroche/service"
 	"decroche/store"
@@ -232,14 +233,19 @@ func TestAPlanChangesTheDefinitionAndNothingElse(t *testing.T) {
 // changed puts another definition in force, as a publication on the site does.
 func (b *bench) changed(replace ...string) {
 	b.Helper()
+	if err := b.reworded(replace...); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) reworded(replace ...string) error {
+	b.Helper()
 	def, err := service.Parse("service.yaml", []byte(strings.NewReplacer(replace...).Replace(definition)))
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.def = def
-	if err := b.o.Again(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	return b.o.Again(b.Context())
 }
 
 const afflux = `    messages: [{prompt: beaucoup, queue: accueil, offer: callback}]`
@@ -355,18 +361,29 @@ func TestARunWhosePlanIsThereNoMoreEndsAtItsTime(t *testing.T) {
 	}
 }
 
+// refusing does not take one text: a full disk, or what nobody thought of.
+type refusing struct {
+	plans.Messages
+	text string
+}
+
+var errRefused = errors.New("refused")
+
+func (r refusing) Publish(ctx context.Context, m ivr.Message, key string) (ivr.Message, error) {
+	if m.Text["fr"] == r.text {
+		return m, errRefused
+	}
+	return r.Messages.Publish(ctx, m, key)
+}
+
 func TestAMessageThatCannotBeLetOutKeepsNoOtherPlanFromItsTime(t *testing.T) {
 	b := open(t)
 	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil {
 		t.Fatal(err)
 	}
-	def, err := service.Parse("service.yaml", []byte(strings.Replace(definition, "Beaucoup de monde.", strings.Repeat("Beaucoup de monde. ", 100), 1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.def = def
-	if err := b.o.Again(t.Context()); err == nil || !strings.Contains(err.Error(), "afflux") {
-		t.Errorf("a message that is too long: %v", err)
+	b.o.Messages = refusing{b.db, "Énormément de monde."}
+	if err := b.reworded("Beaucoup de monde.", "Énormément de monde."); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "afflux") {
+		t.Errorf("a message that is refused: %v", err)
 	}
 	if _, err := b.o.On(t.Context(), "panne", time.Time{}, "lou"); err == nil {
 		t.Error("the other plan's message is told as if nothing was wrong")
