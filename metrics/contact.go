@@ -2,10 +2,14 @@ package metrics
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fxamacker/cbor/v2"
 
 	"decroche/call"
 )
@@ -258,4 +262,31 @@ func (c *Contact) first() *Leg {
 // inOrder sorts contacts by arrival.
 func inOrder(a, b *Contact) int {
 	return cmp.Or(cmp.Compare(a.Arrived, b.Arrived), cmp.Compare(a.ID, b.ID))
+}
+
+// waits says that more facts of the contact are to come.
+func (c *Contact) waits() bool {
+	return len(c.Live) > 0 || slices.ContainsFunc(c.Promises, func(p Promise) bool { return p.State == "" })
+}
+
+// contactVersion changes with the fields of Contact, and with the tables of the store.
+const contactVersion = 3
+
+func encodeContact(c *Contact) ([]byte, error) {
+	facts, err := cbor.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("write contact %s: %w", c.ID, err)
+	}
+	return facts, nil
+}
+
+// errContact is a contact that cannot be read.
+var errContact = errors.New("a contact of the figures is damaged: decroche metrics rebuild makes them anew")
+
+func decodeContact(facts []byte) (*Contact, error) {
+	c := new(Contact)
+	if err := cbor.Unmarshal(facts, c); err != nil {
+		return nil, fmt.Errorf("%w (%w)", errContact, err)
+	}
+	return c, nil
 }
