@@ -224,6 +224,26 @@ func (v *visitor) read(path string, res *http.Response, want int) string {
 	return html.UnescapeString(string(page))
 }
 
+// records speaks on the private number what a page has given a code for, listens, and keeps it.
+func records(t *testing.T, r *rig.Rig, private, from, code string, words softphone.Prompt) {
+	t.Helper()
+	studio := r.Dial(private, from)
+	studio.Hears("fr/studio.code", 10*time.Second)
+	studio.Types(code)
+	studio.HearsAll("fr/studio.speak", 15*time.Second)
+	time.Sleep(time.Second) // as people take breath
+	if err := studio.Speak(t.Context(), words.PCM); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	studio.Types("#")
+	studio.HearsAll("fr/studio.listen", 15*time.Second)
+	studio.Hears("fr/studio.choice", 20*time.Second)
+	studio.Types("1")
+	studio.HearsAll("fr/studio.kept", 10*time.Second)
+	studio.Ends(15 * time.Second)
+}
+
 // An editor records a message by telephone, on the private number and with the code of the page; nobody
 // hears it before a second person lets it out, and then callers hear the voice that was recorded.
 func TestAMessageRecordedByTelephoneIsHeardOnceASecondPersonLetsItOut(t *testing.T) {
@@ -240,22 +260,8 @@ func TestAMessageRecordedByTelephoneIsHeardOnceASecondPersonLetsItOut(t *testing
 		t.Fatalf("the page gives no code:\n%s", page)
 	}
 
-	studio := r.Dial(private, "+33639980621")
-	studio.Hears("fr/studio.code", 10*time.Second)
-	studio.Types(code[1])
-	studio.HearsAll("fr/studio.speak", 15*time.Second)
-	time.Sleep(time.Second) // as people take breath
-	if err := studio.Speak(t.Context(), spoken.PCM); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(time.Second)
-	studio.Types("#")
-	studio.HearsAll("fr/studio.listen", 15*time.Second)
-	studio.Hears("fr/studio.choice", 20*time.Second)
-	studio.Types("1")
-	studio.HearsAll("fr/studio.kept", 10*time.Second)
-	studio.Ends(15 * time.Second)
-	if got := lou.get("/messages/enregistrement?code="+code[1], http.StatusOK); got != "yes" {
+	records(t, r, private, "+33639980621", code[1], spoken)
+	if got := lou.get("/enregistrement?code="+code[1], http.StatusOK); got != "yes" {
 		t.Errorf("the page is told %q", got)
 	}
 	files, err := filepath.Glob(filepath.Join(r.Dir, "messages", "*.wav"))
@@ -279,6 +285,24 @@ func TestAMessageRecordedByTelephoneIsHeardOnceASecondPersonLetsItOut(t *testing
 		t.Errorf("the recording counts as %d contacts", n)
 	}
 
+	// So is what the line says itself, in place of the voice.
+	joined := r.SoundOf("joined", "fr", "Merci de votre appel, un agent va vous répondre.")
+	wording := url.Values{"was": {""}, "seen": {"0"}, "text_fr": {"Merci, un agent va répondre."}, "text_en": {""}, "step": {"phone_fr"}}
+	texts := regexp.MustCompile(`name="phone_fr" value="(\d{6})"`).FindStringSubmatch(lou.post("/service/textes/queue.joined", wording, nil, http.StatusOK))
+	if texts == nil {
+		t.Fatal("the page of a text gives no code")
+	}
+	records(t, r, private, "+33639980625", texts[1], joined)
+	wording.Set("phone_fr", texts[1])
+	wording.Del("step")
+	lou.post("/service/textes/queue.joined", wording, nil, http.StatusOK)
+	dom.publishes()
+	files, err = filepath.Glob(filepath.Join(r.Dir, "enregistrements", "*.wav"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("recordings beside the definition: %q, %v", files, err)
+	}
+	r.LearnRecording("joined-recorded", files[0])
+
 	form.Set("phone_fr", code[1])
 	form.Set("step", "publish")
 	if page := lou.post("/messages/nouveau", form, nil, http.StatusOK); !strings.Contains(page, "Attend un accord") || strings.Contains(page, "/autoriser") {
@@ -286,6 +310,8 @@ func TestAMessageRecordedByTelephoneIsHeardOnceASecondPersonLetsItOut(t *testing
 	}
 	before := r.Dial(line, "+33639980622")
 	before.Hears("fr/menu-principal", 15*time.Second)
+	before.Types("1")
+	before.HearsAll("joined-recorded", 10*time.Second)
 	before.HangsUp()
 	action := regexp.MustCompile(`action="(/messages/\d+/autoriser)"`).FindStringSubmatch(dom.get("/messages", http.StatusOK))
 	if action == nil {

@@ -107,7 +107,7 @@ func TestALinkIsSentAtTheCallersKeyAndNoneWhileItsSiteIsDown(t *testing.T) {
 	}
 	old.HangsUp()
 	address := sentence(t, "link.address", "address", ivr.SpokenAddress("fr", portal))
-	if n := times(r, old, address); n != 2 {
+	if n := times(t, r, old, address); n != 2 {
 		t.Errorf("the address was read %d times, not twice", n)
 	}
 
@@ -119,7 +119,7 @@ func TestALinkIsSentAtTheCallersKeyAndNoneWhileItsSiteIsDown(t *testing.T) {
 	c.Types("3")
 	c.Hears("fr/menu.wrong", 10*time.Second)
 	c.HangsUp()
-	if n := times(r, c, sentence(t, "link.down", "label", "notre site")); n < 1 || count(c, "fr/link.offer") != 0 {
+	if n := times(t, r, c, sentence(t, "link.down", "label", "notre site")); n < 1 || count(c, "fr/link.offer") != 0 {
 		t.Errorf("it is said %d times that the site is down: %v", n, c.Heard())
 	}
 	closed := r.Dial(closedLine, third)
@@ -152,7 +152,7 @@ func TestALinkIsSentAtTheCallersKeyAndNoneWhileItsSiteIsDown(t *testing.T) {
 	down := listens(r, fourth, "4")
 	down.HangsUp()
 	works.Store(true) // not before: the next check would find it
-	if n := times(r, down, sentence(t, "link.down", "label", "le site de l'aide")); n != 1 || count(down, "fr/link.offer") != 0 {
+	if n := times(t, r, down, sentence(t, "link.down", "label", "le site de l'aide")); n != 1 || count(down, "fr/link.offer") != 0 {
 		t.Errorf("it is said %d times that the site is down: %v", n, down.Heard())
 	}
 	r.Eventually(30*time.Second, "the check finds the site mended", health("true"))
@@ -163,9 +163,12 @@ func TestALinkIsSentAtTheCallersKeyAndNoneWhileItsSiteIsDown(t *testing.T) {
 }
 
 // times counts how often a sentence was heard whole in a call that is over.
-func times(r *rig.Rig, c *rig.Line, words string) (n int) {
+func times(t *testing.T, r *rig.Rig, c *rig.Line, words string) (n int) {
+	t.Helper()
 	<-c.Done()
-	for _, h := range softphone.NewIndex([]softphone.Prompt{r.SoundOf("sentence", "fr", words)}).Recognise(c.Hear()) {
+	heard := softphone.NewIndex([]softphone.Prompt{r.SoundOf("sentence", "fr", words)}).Recognise(c.Hear())
+	t.Logf("of %q is heard: %v", words, heard) // what a failure is judged by
+	for _, h := range heard {
 		if h.Score > 0.9 {
 			n++
 		}

@@ -1,4 +1,4 @@
-// Package studio records incident messages by telephone.
+// Package studio records incident messages, and prompts, by telephone.
 //
 // Who writes one on the site is given a code of six digits. They dial the private number from any
 // telephone, type the code, speak, listen to what callers will hear, and keep it. A code serves one
@@ -145,7 +145,7 @@ func (o *Office) Answer(ctx context.Context, c call.Recorder) error {
 		}
 		if keep {
 			o.kept(code, name)
-			o.Log.Info("an incident message was recorded by telephone", "call", c.Info().ID, "recording", name)
+			o.Log.Info("a recording was made by telephone", "call", c.Info().ID, "recording", name)
 			return c.Say(ctx, o.Prompts(ctx, "studio.kept", "goodbye")...)
 		}
 		words = []string{"studio.speak"}

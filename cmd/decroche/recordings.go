@@ -128,6 +128,15 @@ func (s *server) messageSound(ctx context.Context, name string) (string, error) 
 	return s.writeMessageSound(name, data)
 }
 
+// messageData is what is in it.
+func (s *server) messageData(ctx context.Context, name string) ([]byte, error) {
+	path, err := s.messageSound(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 // A recording of a message is kept as long as the site lists the message, 30 days after its end; one that no
 // message has, for a day: somebody may be writing it.
 const (

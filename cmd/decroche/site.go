@@ -38,7 +38,7 @@ func (s *server) assembleSite() error {
 		Sound: func(ctx context.Context, lang call.Lang, p service.Phrase) (call.Sound, error) {
 			return voice{s.lib, s}.Phrase(ctx, "text", lang, p)
 		},
-		KeepRecording: s.keepRecording, Catalogue: catalogue{s}, Play: s.journey.Rehearse,
+		KeepRecording: s.keepRecording, KeptSound: s.messageData, Catalogue: catalogue{s}, Play: s.journey.Rehearse,
 		Reports: s.reports, Facts: facts{s.db.Journal()}.Facts, Links: s.desk.links,
 		Heard: new(hearing).of(s.db.Journal()), Today: s.boardDay, Alarms: s.alarmsNow,
 	}

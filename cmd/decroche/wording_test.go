@@ -188,6 +188,17 @@ func TestAgentsAndWhoRecordsAMessageHearTheServicesWords(t *testing.T) {
 	}
 }
 
+func TestNobodyIsLeftInSilenceByARecordingThatIsGone(t *testing.T) {
+	s := worded(t, "  agent.refused-code: {fr: Code inconnu.}\n")
+	def := s.def.Load()
+	for _, c := range []struct{ say, want string }{{"Code inconnu.", "Code inconnu."}, {"", lineText("agent.refused-code", "fr")}} {
+		def.Wording["agent.refused-code"]["fr"] = service.Phrase{Say: c.say, Recording: "gone.wav"}
+		if said := s.code(t.Context(), "2001", "*99"); len(said) != 1 || said[0].Text != c.want {
+			t.Errorf("a recording of %q that is gone: an agent hears %+v", c.say, said)
+		}
+	}
+}
+
 // What Asterisk plays by itself is in the service's words once a controller has been there; an Asterisk that
 // starts by itself leaves them.
 func TestAsteriskPlaysTheServicesWordsByItself(t *testing.T) {

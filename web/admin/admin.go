@@ -13,6 +13,7 @@
 //	others.go    other lines on the board
 //	figures.go   indicators, and the contacts behind them
 //	texts.go     everything that is said
+//	sounds.go    recordings: sent, or spoken into a telephone
 //	line.go      what the line says by itself, in its words or the service's
 //	hours.go     the calendar
 //	settings.go  settings, and the reasons of contacts
@@ -68,7 +69,7 @@ type Messages interface {
 	Approve(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
 }
 
-// Studio records messages by telephone.
+// Studio records by telephone.
 type Studio interface {
 	// Open gives an account a code to be typed on the private number.
 	Open(by string, now time.Time) (code string, err error)
@@ -110,6 +111,8 @@ type Server struct {
 	// KeepSound keeps a recording, by the ending of its file ("": ".wav", ".mp3", ".ogg"), and gives its name. It
 	// returns ErrSound when it cannot be said: it is empty, silent, too long, or no sound at all.
 	KeepSound func(ctx context.Context, ext string, data []byte) (string, error)
+	// KeptSound gives what KeepSound, or the studio, has kept.
+	KeptSound func(ctx context.Context, name string) ([]byte, error)
 	// Studio is reached by Recorder, the private number; withheld: there is none.
 	Studio   Studio
 	Recorder call.Number
@@ -243,7 +246,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite))
 	mux.HandleFunc("POST /messages/nouveau", s.with(people.Publish, (*visit).write))
 	mux.HandleFunc("GET /messages/ecoute", s.with(people.SeeMessages, (*visit).listen))
-	mux.HandleFunc("GET /messages/enregistrement", s.with(people.Publish, (*visit).recorded))
+	mux.HandleFunc("GET /enregistrement", s.with("", (*visit).recorded))
 	mux.HandleFunc("POST /messages/{id}/autoriser", s.with(people.Approve, (*visit).approveMessage))
 	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
 	mux.HandleFunc("GET /plans", s.with(people.SeeMessages, (*visit).showPlans))

@@ -109,12 +109,20 @@ func TestAMessageIsRecordedByTelephone(t *testing.T) {
 	v.get("/messages/nouveau").wants(200, "Enregistrer par téléphone").lacks("123456")
 	v.submit("text_fr", "Panne.", "step", "phone_fr").wants(200, "01 99 00 39 49", "123456", "Panne.")
 	w := *v
-	if w.get("/messages/enregistrement?code=123456"); w.body != "no" {
+	if w.get("/enregistrement?code=123456"); w.body != "no" {
 		t.Errorf("before the call the page is told %q", w.body)
 	}
 	taken["123456camille"] = "voice.wav"
-	if w.get("/messages/enregistrement?code=123456"); w.body != "yes" {
+	if w.get("/enregistrement?code=123456"); w.body != "yes" {
 		t.Errorf("after the call the page is told %q", w.body)
+	}
+	action, form := v.form("/messages/nouveau")
+	w.upload(action, form, "other.wav", "un son").wants(422, "Un enregistrement est déjà là").lacks("123456") // a file sent later wins
+	if kept := regexp.MustCompile(`name="kept_fr" value="([^"]*)"`).FindStringSubmatch(w.body); kept == nil || kept[1] == "voice.wav" {
+		t.Errorf("the file that was sent is not kept: %q", kept)
+	}
+	if w.submit("drop_fr", "1"); strings.Contains(w.body, "kept_fr") || strings.Contains(w.body, "123456") {
+		t.Error("a recording that was dropped comes back")
 	}
 	v.submit("end", "1h", "step", "review").wants(200, "Vérifier avant de diffuser", "Français ♪")
 	v.submit("step", "publish").wants(200, "Votre message est enregistré")

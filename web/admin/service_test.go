@@ -1,9 +1,12 @@
 package admin_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -75,6 +78,35 @@ func TestARecordingIsSentForAText(t *testing.T) {
 	v.upload(action, form, "x.wav", "silence").wants(422, "Ce fichier ne peut pas être dit")
 	v.upload(action, form, "voix.wav", "un son").wants(200, "C'est dans le brouillon", "voix.wav", "Français")
 	v.get("/messages/ecoute?langue=fr&texte=&son=file:../secret").wants(404)
+}
+
+func TestATextIsRecordedByTelephone(t *testing.T) {
+	s := open(t)
+	taken := room{}
+	s.srv.Studio, s.srv.Recorder = taken, "+33199003949"
+	s.srv.KeptSound = func(_ context.Context, name string) ([]byte, error) {
+		if name != "spoken.wav" {
+			return nil, fmt.Errorf("there is no %q", name)
+		}
+		return []byte("une voix"), nil
+	}
+	v := s.account("camille", people.Editor)
+	v.get("/service/textes/ferme").submit("text_fr", "Nous sommes fermés.", "text_en", "", "step", "phone_fr").wants(200, "01 99 00 39 49", "123456", "Nous sommes fermés.").lacks("Écrivez ce texte")
+	v.get("/service/brouillon").wants(200, "Aucune modification")
+	v.get("/service/textes/ferme").submit("text_fr", "Nous sommes fermés.", "step", "phone_fr")
+	taken["123456camille"] = "lost.wav"
+	action, form := v.form("/service/textes/ferme")
+	v.do(http.MethodPost, action, form).wants(422, "ne peut pas être dit", "123456") // what was recorded is asked for again
+	taken["123456camille"] = "spoken.wav"
+	v.submit().wants(200, "C'est dans le brouillon", "voix.wav", "· enregistrement").lacks("123456")
+	s.publish(v)
+	if p := s.def.Load().Prompts["ferme"]["fr"]; p.Recording != "voix.wav" || p.Say != "Nous sommes fermés." {
+		t.Errorf("published: %+v", p)
+	}
+	heard, err := os.ReadFile(filepath.Join(filepath.Dir(s.file), "voix.wav"))
+	if err != nil || string(heard) != "une voix" {
+		t.Errorf("beside the definition is %q, %v", heard, err)
+	}
 }
 
 func TestHoursAreWrittenAsPeopleWriteThem(t *testing.T) {

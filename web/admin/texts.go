@@ -1,13 +1,10 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -51,10 +48,11 @@ type textView struct {
 }
 
 type textField struct {
-	Lang                  call.Lang
-	Name, Text, Recording string
-	Sound                 string
-	Length, Voice         string
+	Lang          call.Lang
+	Name, Text    string
+	Sound         string // where it is listened to
+	Length, Voice string
+	Recording     soundField
 	// Line is what the line says without the service's words, where it has some.
 	Line *said
 }
@@ -281,7 +279,8 @@ func (v *visit) whereSaid(x aText) string {
 
 // textField is the field of one language. Where the service has no words of its own it holds the line's.
 func (v *visit) textField(x aText, lang call.Lang, p service.Phrase) textField {
-	f := textField{Lang: lang, Name: v.T("lang." + string(lang)), Text: p.Say, Recording: p.Recording}
+	f := textField{Lang: lang, Name: v.T("lang." + string(lang)), Text: p.Say, Recording: v.soundField(lang, p.Recording, "text.sound.hint")}
+	f.Recording.Path = p.Recording
 	own := p != service.Phrase{}
 	switch {
 	case x.line && own:
@@ -331,11 +330,16 @@ func (v *visit) writeText() {
 		value = t.YAML(x.langs)
 	}
 	p := v.seenPart("")
+	if v.asksToRecord() {
+		v.Errors = nil
+		v.textAgain(x, p, t)
+		return
+	}
 	if len(v.Errors) == 0 && v.sayable(x, t) && v.writePart("text_"+string(x.langs[0]), x.path, value, p) {
 		v.see("/service/textes/"+x.name+"?fait=brouillon", nil)
 		return
 	}
-	v.afterConflict(x, p, t)
+	v.textAgain(x, p, t)
 }
 
 // typedText reads a text from the form. A prompt needs all its languages; in one that is left empty, or as it
@@ -343,7 +347,7 @@ func (v *visit) writeText() {
 func (v *visit) typedText(x aText) service.Text {
 	t := service.Text{}
 	for _, lang := range x.langs {
-		p := service.Phrase{Say: strings.Join(strings.Fields(v.r.PostFormValue("text_"+string(lang))), " "), Recording: v.typedRecording(lang)}
+		p := service.Phrase{Say: strings.Join(strings.Fields(v.r.PostFormValue("text_"+string(lang))), " "), Recording: v.typedSound(lang, beside{v.s})}
 		line := service.Phrase{Say: v.s.Catalogue.Text(x.name, lang)}
 		switch empty := p == (service.Phrase{}); {
 		case x.line && (empty || p == line):
@@ -373,9 +377,9 @@ func (v *visit) sayable(x aText, t service.Text) bool {
 	return len(v.Errors) == 0
 }
 
-// afterConflict gives the form again with what was typed; what another editor wrote meanwhile is shown
+// textAgain gives the form again with what was typed; what another editor wrote meanwhile is shown
 // beside it, and is what the next attempt has seen.
-func (v *visit) afterConflict(x aText, p part, typed service.Text) {
+func (v *visit) textAgain(x aText, p part, typed service.Text) {
 	value, current, ok := v.partOf(x.path)
 	if !ok {
 		return
@@ -406,57 +410,8 @@ func (v *visit) restoreText(x aText, id string) {
 			v.see("/service/textes/"+x.name+"?fait=brouillon", nil)
 			return
 		}
-		v.afterConflict(x, v.seenPart(""), v.textOf(value))
+		v.textAgain(x, v.seenPart(""), v.textOf(value))
 		return
 	}
 	v.stop(http.StatusNotFound, "missing")
-}
-
-// typedRecording is the recording of a language: one that is sent now, or was before; "" for none.
-func (v *visit) typedRecording(lang call.Lang) string {
-	field := "sound_" + string(lang)
-	if v.r.PostFormValue("drop_"+string(lang)) != "" {
-		return ""
-	}
-	before := v.r.PostFormValue("kept_" + string(lang))
-	ext, data, sent := v.sentSound(field)
-	if !sent {
-		return before
-	}
-	path, err := v.s.KeepRecording(v.r.Context(), ext, data)
-	if err == nil {
-		return path
-	}
-	if !errors.Is(err, ErrSound) {
-		v.s.Log.Error("a recording could not be kept", "err", err)
-	}
-	v.wrong(field, "write.error.sound")
-	return before
-}
-
-// sentSound reads a file of a form; what cannot be a sound is added to the errors.
-func (v *visit) sentSound(field string) (ext string, data []byte, sent bool) {
-	if v.r.MultipartForm == nil || len(v.r.MultipartForm.File[field]) == 0 {
-		return "", nil, false
-	}
-	h := v.r.MultipartForm.File[field][0]
-	if h.Size == 0 && h.Filename == "" {
-		return "", nil, false
-	}
-	ext = strings.ToLower(filepath.Ext(h.Filename))
-	if !slices.Contains([]string{".wav", ".mp3", ".ogg"}, ext) || h.Size > maxSound {
-		v.wrong(field, "write.error.sound")
-		return "", nil, false
-	}
-	f, err := h.Open()
-	if err == nil {
-		defer f.Close()
-		var b bytes.Buffer
-		if _, err = io.Copy(&b, f); err == nil {
-			return ext, b.Bytes(), true
-		}
-	}
-	v.s.Log.Error("a recording could not be read", "err", err)
-	v.wrong(field, "write.error.sound")
-	return "", nil, false
 }

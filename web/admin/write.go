@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -30,9 +29,7 @@ type writeView struct {
 	// Effect is "say", "replace", or what the message offers.
 	Effect  string
 	Effects []effectChoice
-	// Recorder is the number to record by telephone; "": there is none.
-	Recorder string
-	Held     bool // a second person will let it out
+	Held    bool // a second person will let it out
 	// Ends are the ends offered, End is the one chosen: "1h", "2h", "4h", "closing" or "other".
 	Ends              []choice
 	End               string
@@ -50,10 +47,8 @@ type writeView struct {
 type langField struct {
 	Lang       call.Lang
 	Name, Text string
-	Sound      string // the recording that was sent
 	Needed     bool
-	// Phone is the code to record it by telephone, "" while none was asked for.
-	Phone string
+	Recording  soundField
 }
 
 type effectChoice struct {
@@ -113,9 +108,6 @@ func (v *visit) writePage() {
 			w.Runs = v.T("write.instead", "from", v.when(m.From), "until", v.when(m.Until))
 		}
 	}
-	if v.s.Recorder != call.Withheld {
-		w.Recorder = v.s.Recorder.Spoken()
-	}
 	w.Queues = v.places(w.Queue)
 	w.Ends = nil
 	for _, id := range []string{"1h", "2h", "4h"} {
@@ -151,14 +143,18 @@ func (v *visit) places(chosen string) []choice {
 }
 
 // langFields are French, which is needed, and the other languages of the service.
-func (v *visit) langFields(texts, sounds map[call.Lang]string) []langField {
-	all := []langField{{Lang: "fr", Name: v.T("lang.fr"), Text: texts["fr"], Sound: sounds["fr"], Needed: true, Phone: v.phoneCode("fr")}}
-	for _, l := range v.def.Languages {
-		if l != "fr" {
-			all = append(all, langField{Lang: l, Name: v.T("lang." + string(l)), Text: texts[l], Sound: sounds[l], Phone: v.phoneCode(l)})
-		}
+func (v *visit) langFields(texts, sounds map[call.Lang]string) (all []langField) {
+	for _, l := range v.messageLangs() {
+		all = append(all, langField{
+			Lang: l, Name: v.T("lang." + string(l)), Text: texts[l], Needed: l == "fr", Recording: v.soundField(l, sounds[l], "write.sound.hint"),
+		})
 	}
 	return all
+}
+
+// messageLangs are French first, which every message has, and the other languages of the service.
+func (v *visit) messageLangs() []call.Lang {
+	return append([]call.Lang{"fr"}, slices.DeleteFunc(slices.Clone(v.def.Languages), func(l call.Lang) bool { return l == "fr" })...)
 }
 
 // closing is when the line closes next, if that is within a day; zero else.
@@ -189,11 +185,11 @@ func (v *visit) typedMessage() ivr.Message {
 	if !slices.ContainsFunc(v.effects("", v.def.Callback.On), func(e effectChoice) bool { return e.Value == cmp.Or(w.Effect, "say") }) {
 		v.wrong("effect", "write.error.effect")
 	}
-	for _, l := range append([]call.Lang{"fr"}, v.def.Languages...) {
+	for _, l := range v.messageLangs() {
 		if words := strings.TrimSpace(post("text_" + string(l))); words != "" {
 			m.Text[l] = words
 		}
-		if name := v.typedSound(l); name != "" {
+		if name := v.typedSound(l, inMessages{v.s}); name != "" {
 			m.Sound[l] = name
 			if m.Text[l] == "" && l != "fr" {
 				v.wrong("text_"+string(l), "write.error.said")
@@ -238,56 +234,6 @@ func (v *visit) typedMessage() ivr.Message {
 	return m
 }
 
-// phoneCode is the code by which the text of a language is recorded by telephone: one that was given
-// before, or a new one if that is what was asked for; "" for none.
-func (v *visit) phoneCode(l call.Lang) string {
-	code := v.r.PostFormValue("phone_" + string(l))
-	if v.r.PostFormValue("step") != "phone_"+string(l) || v.s.Recorder == call.Withheld {
-		return code
-	}
-	code, err := v.s.Studio.Open(v.Me.Name, v.now)
-	if err != nil {
-		v.s.Log.Error("no code to record a message could be given", "err", err)
-	}
-	return code
-}
-
-// recorded tells the page whether the code was used.
-func (v *visit) recorded() {
-	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if v.s.Studio.Recorded(v.r.URL.Query().Get("code"), v.Me.Name) != "" {
-		_, _ = io.WriteString(v.w, "yes")
-		return
-	}
-	_, _ = io.WriteString(v.w, "no")
-}
-
-// typedSound is the recording of a language: one that is sent now, was made by telephone, or was there
-// before; "" for none.
-func (v *visit) typedSound(l call.Lang) string {
-	field := "sound_" + string(l)
-	if v.r.PostFormValue("drop_"+string(l)) != "" {
-		return ""
-	}
-	before := v.r.PostFormValue("kept_" + string(l))
-	if code := v.r.PostFormValue("phone_" + string(l)); code != "" {
-		before = cmp.Or(v.s.Studio.Recorded(code, v.Me.Name), before)
-	}
-	ext, data, sent := v.sentSound(field)
-	if !sent {
-		return before
-	}
-	name, err := v.s.KeepSound(v.r.Context(), ext, data)
-	if err == nil {
-		return name
-	}
-	if !errors.Is(err, ErrSound) {
-		v.s.Log.Error("a recording could not be kept", "err", err)
-	}
-	v.wrong(field, "write.error.sound")
-	return before
-}
-
 // typedMoment reads a day and a time of day in the service's time zone.
 func (v *visit) typedMoment(field, day, at string) time.Time {
 	t, err := time.ParseInLocation("2006-01-02 15:04", day+" "+at, v.zone())
@@ -307,9 +253,8 @@ func (v *visit) write() {
 	}
 	m := v.typedMessage()
 	step := v.r.PostFormValue("step")
-	_, asks := strings.CutPrefix(step, "phone_")
-	if len(v.Errors) > 0 || step == "change" || asks {
-		if step == "change" || asks {
+	if back := step == "change" || v.asksToRecord(); back || len(v.Errors) > 0 {
+		if back {
 			v.Errors = nil
 		}
 		v.writePage()
