@@ -81,7 +81,7 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait() //nolint:errcheck // its words tell
+	defer cmd.Wait() //nolint:errcheck // of a test that failed on the way
 	var last happening
 	conflict := false
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -119,8 +119,8 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 			r.StartController()
 		}
 	}
-	if !last.Done || !conflict {
-		t.Errorf("site.mjs ended early: %s", says.String())
+	if err := cmd.Wait(); err != nil || !last.Done || !conflict {
+		t.Errorf("site.mjs ended early: %v %s", err, says.String())
 	}
 	if out := r.Must("message", "list"); strings.Contains(out, "active") {
 		t.Errorf("the message is still heard: %s", out)

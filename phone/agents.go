@@ -228,10 +228,18 @@ func (x *Exchange) referred(ctx context.Context, c *consult, e *ari.ChannelTrans
 }
 
 // tellPhone tells a phone how the transfer went that it has asked for.
+//
+// Asterisk sends the event of a REFER before it is done with it, and dies of a null pointer when the answer
+// comes first (22.10.1: refer_incoming_ari_request sets progress->ari_state after ari_notify). What is asked
+// of CHANNEL(pjsip) is answered in the thread that takes the REFER, so after it.
 func (x *Exchange) tellPhone(ctx context.Context, channel string, state ari.TransferState) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	if err := x.ari.TransferProgress(ctx, channel, state); err != nil && !errors.Is(err, ari.ErrNotFound) {
+	_, err := x.ari.Variable(ctx, channel, "CHANNEL(pjsip,call-id)")
+	if err == nil {
+		err = x.ari.TransferProgress(ctx, channel, state)
+	}
+	if err != nil && !errors.Is(err, ari.ErrNotFound) {
 		x.Log.Warn("a phone could not be told how its transfer went", "err", err)
 	}
 }

@@ -274,7 +274,12 @@ func (c *Call) AttendedTransfer(ctx context.Context, other *Call) error {
 	return other.leave(ctx)
 }
 
+// referWait is how long the word on a transfer is waited for.
+const referWait = 30 * time.Second
+
 func (c *Call) refer(ctx context.Context, uri string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, referWait, fmt.Errorf("the exchange took the REFER and did not say within %s how it went", referWait))
+	defer cancel()
 	for len(c.notes) > 0 {
 		<-c.notes
 	}

@@ -172,7 +172,7 @@ try {
   // A text is changed by the keyboard: a draft that the journey is played with, then published.
   await page.goto(new URL('/service/textes/menu-principal', job.link).href)
   await page.fill('#text_fr', job.menu)
-  await reach('main form button[type=submit]')
+  await reach('main form button[type=submit]:not(.vh)')
   await page.keyboard.press('Enter')
   await page.locator('.notice').waitFor()
   await look('text-draft')
@@ -198,15 +198,15 @@ try {
   const text = new URL('/service/textes/bienvenue', job.link).href
   await Promise.all([page.goto(text), other.goto(text)])
   await page.fill('#text_fr', 'Bonjour de la première.')
-  await page.locator('main form button[type=submit]').first().click()
+  await page.locator('main form button[type=submit]:not(.vh)').first().click()
   await page.locator('.notice', { hasText: 'brouillon' }).waitFor()
   await other.fill('#text_fr', 'Bonjour du second.')
-  await other.locator('main form button[type=submit]').first().click()
+  await other.locator('main form button[type=submit]:not(.vh)').first().click()
   await other.locator('.errors').waitFor()
   if (await other.inputValue('#text_fr') !== 'Bonjour du second.') wrong('the second editor has lost their text')
   await other.locator('blockquote', { hasText: 'Bonjour de la première.' }).first().waitFor()
   if (job.shots) await other.screenshot({ path: join(job.shots, 'site-conflict-1280.png'), fullPage: true })
-  await other.locator('main form button[type=submit]').first().click() // having seen it
+  await other.locator('main form button[type=submit]:not(.vh)').first().click() // having seen it
   await other.locator('.notice', { hasText: 'brouillon' }).waitFor()
   await page.goto(new URL('/service/brouillon', job.link).href)
   await page.locator('pre', { hasText: 'Bonjour du second.' }).waitFor()
