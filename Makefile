@@ -81,7 +81,7 @@ test-go: build-race
 	@echo "--- go test -race"
 	@rm -f bin/tests*.json
 	@$(GO_TEST) --jsonfile bin/tests.json -- -race -vet=off -count=1 -timeout 15m $$(go list ./... | grep -v '/e2e$$' | sort -r)
-	@DECROCHE_BIN=$(CURDIR)/bin/decroche-race $(GO_TEST) --jsonfile bin/tests-e2e.json -- -race -vet=off -count=1 -timeout 30m -parallel 3 ./e2e
+	@DECROCHE_BIN=$(CURDIR)/bin/decroche-race $(GO_TEST) --jsonfile bin/tests-e2e.json -- -race -vet=off -count=1 -timeout 30m -parallel 4 ./e2e
 	@skipped=$$(grep -h '"Action":"skip"' bin/tests*.json | grep -o '"Test":"[^"]*"' || true); \
 	[ -z "$$skipped" ] || { echo "skipped tests, which count as failures here:" >&2; echo "$$skipped" >&2; exit 1; }
 
