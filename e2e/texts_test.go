@@ -162,14 +162,14 @@ func TestALinkIsSentAtTheCallersKeyAndNoneWhileItsSiteIsDown(t *testing.T) {
 	noDigits(t, r, "639980", "199000415")
 }
 
-// times counts how often a sentence was heard whole in a call that is over.
+// times counts how often a sentence was heard to its end in a call that is over.
 func times(t *testing.T, r *rig.Rig, c *rig.Line, words string) (n int) {
 	t.Helper()
 	<-c.Done()
 	heard := softphone.NewIndex([]softphone.Prompt{r.SoundOf("sentence", "fr", words)}).Recognise(c.Hear())
 	t.Logf("of %q is heard: %v", words, heard) // what a failure is judged by
 	for _, h := range heard {
-		if h.Score > 0.9 {
+		if h.Complete && h.Score > 0.25 { // a lost packet may part it; its end is heard once
 			n++
 		}
 	}
