@@ -74,14 +74,16 @@ lint-go:
 	@$(STATICCHECK) ./...
 
 # vet was run above, on all. Packages go backwards, for those of web and store take longest and should not begin
-# last. The end-to-end tests run by themselves, when nothing else takes their processors. A skipped test is a failure: what a test needs is installed.
+# last. The end-to-end tests run by themselves, when nothing else takes their processors: the controller that they
+# test has the race detector, their telephones have not, for it takes a quarter of the machine. A skipped test is a
+# failure: what a test needs is installed.
 GO_TEST := $(GOTESTSUM) --format standard-quiet --format-hide-empty-pkg
 .PHONY: test-go
 test-go: build-race
 	@echo "--- go test -race"
 	@rm -f bin/tests*.json
 	@$(GO_TEST) --jsonfile bin/tests.json -- -race -vet=off -count=1 -timeout 15m $$(go list ./... | grep -v '/e2e$$' | sort -r)
-	@DECROCHE_BIN=$(CURDIR)/bin/decroche-race $(GO_TEST) --jsonfile bin/tests-e2e.json -- -race -vet=off -count=1 -timeout 30m -parallel 4 ./e2e
+	@DECROCHE_BIN=$(CURDIR)/bin/decroche-race $(GO_TEST) --jsonfile bin/tests-e2e.json -- -vet=off -count=1 -timeout 30m -parallel 4 ./e2e
 	@skipped=$$(grep -h '"Action":"skip"' bin/tests*.json | grep -o '"Test":"[^"]*"' || true); \
 	[ -z "$$skipped" ] || { echo "skipped tests, which count as failures here:" >&2; echo "$$skipped" >&2; exit 1; }
 
