@@ -97,6 +97,9 @@ func TestATextIsRecordedByTelephone(t *testing.T) {
 	taken["123456camille"] = "lost.wav"
 	action, form := v.form("/service/textes/ferme")
 	v.do(http.MethodPost, action, form).wants(422, "ne peut pas être dit", "123456") // what was recorded is asked for again
+	form.Set("step", "phone_en")                                                     // and is not forgotten when another language is recorded
+	v.do(http.MethodPost, action, form).wants(422, "ne peut pas être dit", `name="phone_fr"`)
+	form.Del("step")
 	taken["123456camille"] = "spoken.wav"
 	v.submit().wants(200, "C'est dans le brouillon", "voix.wav", "· enregistrement").lacks("123456")
 	s.publish(v)

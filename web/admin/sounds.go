@@ -45,6 +45,12 @@ func (f soundField) Open() bool { return f.Kept != "" || f.Code != "" || f.Wrong
 // asksToRecord tells whether the form was sent for a code to record by telephone, and for nothing else.
 func (v *visit) asksToRecord() bool { return strings.HasPrefix(v.r.PostFormValue("step"), "phone_") }
 
+// unfinished forgets what is wrong with a form that is not to be kept yet. A recording that could not be taken is
+// told all the same: nobody would know that it is not there.
+func (v *visit) unfinished() {
+	v.Errors = slices.DeleteFunc(v.Errors, func(e fieldError) bool { return !strings.HasPrefix(e.Field, "sound_") })
+}
+
 // phoneCode is the code by which the text of a language is recorded by telephone: one that was given
 // before, or a new one if that is what was asked for; "" for none. One that was used has served: typedSound
 // took what was recorded, and a file that is sent later is not overruled by it.

@@ -331,7 +331,7 @@ func (v *visit) writeText() {
 	}
 	p := v.seenPart("")
 	if v.asksToRecord() {
-		v.Errors = nil
+		v.unfinished()
 		v.textAgain(x, p, t)
 		return
 	}

@@ -255,7 +255,7 @@ func (v *visit) write() {
 	step := v.r.PostFormValue("step")
 	if back := step == "change" || v.asksToRecord(); back || len(v.Errors) > 0 {
 		if back {
-			v.Errors = nil
+			v.unfinished()
 		}
 		v.writePage()
 		return
