@@ -54,12 +54,36 @@ func (r *recorder) Estimate(s Situation) Estimate {
 	return Estimate{Point: time.Duration(s.Ahead) * time.Minute, Known: true}
 }
 
-// states lists what the journal says of an agent.
-func (r *recorder) states(id call.AgentID) (out []string) {
+// The floor tells its journal and its estimator from a goroutine of its own: what is read
+// here is read when that one has nothing more to say.
+
+// journal lists what the journal was told.
+func (r *recorder) journal() []call.Event {
 	synctest.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range r.events {
+	return slices.Clone(r.events)
+}
+
+// observed lists what the estimator was told.
+func (r *recorder) observed() []string {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.facts)
+}
+
+// lastAsked is what the estimator was last asked about.
+func (r *recorder) lastAsked() Situation {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asked
+}
+
+// states lists what the journal says of an agent.
+func (r *recorder) states(id call.AgentID) (out []string) {
+	for _, e := range r.journal() {
 		var d struct {
 			Agent         call.AgentID
 			State, Reason string
@@ -303,7 +327,7 @@ func TestOverflowOpensTheAidQueueAfterFiveMinutes(t *testing.T) {
 		synctest.Wait()
 		s.agentFor(later, "2001")
 		var opened []string
-		for _, e := range s.rec.events {
+		for _, e := range s.rec.journal() {
 			if e.Kind == call.EventOverflowed {
 				opened = append(opened, string(e.Call)+string(e.Data))
 			}
@@ -429,8 +453,8 @@ func TestWrapUpKeepsTheAgentUntilItsEndOrUntilDone(t *testing.T) {
 			"arrival cni", "answered cni after 0 in 0s", "arrival cni", "service cni 2m30s",
 			"answered cni after 0 in 30s", "service cni 1m10s",
 		}
-		if !slices.Equal(s.rec.facts, want) {
-			t.Errorf("observed %q", s.rec.facts)
+		if got := s.rec.observed(); !slices.Equal(got, want) {
+			t.Errorf("observed %q", got)
 		}
 	})
 }
@@ -593,10 +617,9 @@ func TestAttendedTransferPutsTheSecondAgentInTheTalkAndTheFirstInWrapUp(t *testi
 		release()
 		s.is("2001", Available)
 		time.Sleep(time.Hour)
-		synctest.Wait()
 		want := []string{"arrival cni", "answered cni after 0 in 0s", "service cni 1m40s", "service cni 1m30s", "service cni 1m0s"}
-		if !slices.Equal(s.rec.facts, want) {
-			t.Errorf("observed %q", s.rec.facts)
+		if got := s.rec.observed(); !slices.Equal(got, want) {
+			t.Errorf("observed %q", got)
 		}
 		if q := s.Queues()[0]; q.Talking != 0 || q.Answered != 1 {
 			t.Errorf("the queue counts %+v", q)
@@ -657,8 +680,7 @@ func TestAfterARestartTalksAndStatesGoOn(t *testing.T) {
 				t.Error("a wrong Restore is no error")
 			}
 		}
-		synctest.Wait()
-		if slices.Contains(s.rec.facts, "answered cni after 0 in 3m10s") {
+		if slices.Contains(s.rec.observed(), "answered cni after 0 in 3m10s") {
 			t.Error("a resumed caller, who did not find the queue as it is said, teaches the estimator")
 		}
 	})
@@ -698,12 +720,13 @@ func TestHigherPriorityGoesFirstAndIsACause(t *testing.T) {
 		p := s.join("c1", "cni")
 		before := p.Standing()
 		u := s.join("u1", "urgent")
+		synctest.Wait() // the estimator was asked of the urgent caller
 		after := p.Standing()
 		if before.Ahead != 0 || after.Ahead != 1 || after.Position != 1 || after.HigherPriorityCame != before.HigherPriorityCame+1 {
 			t.Errorf("before %+v, after %+v", before, after)
 		}
-		if s.rec.asked.HigherRate <= 0 || s.rec.asked.Busy != 1 || s.rec.asked.Agents != 1 {
-			t.Errorf("the estimator was asked about %+v", s.rec.asked)
+		if asked := s.rec.lastAsked(); asked.Queue != "cni" || asked.HigherRate <= 0 || asked.Busy != 1 || asked.Agents != 1 {
+			t.Errorf("the estimator was asked about %+v", asked)
 		}
 		if st := u.Standing(); st.Ahead != 0 || st.HigherPriorityCame != 0 {
 			t.Errorf("the urgent caller stands %+v", st)

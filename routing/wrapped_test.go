@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"decroche/call"
@@ -15,10 +14,7 @@ import (
 // wrapped lists what the journal says of wrap-ups that are over: call, agent and length.
 func (s story) wrapped() (out []string) {
 	s.Helper()
-	synctest.Wait()
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
-	for _, e := range s.rec.events {
+	for _, e := range s.rec.journal() {
 		if e.Kind != call.EventWrapped {
 			continue
 		}
@@ -220,7 +216,7 @@ func TestAWrapUpAndATalkOfBeforeARestartAreWrappedUpOnce(t *testing.T) {
 				if got := s.wrapped(); !slices.Equal(got, test.want) {
 					t.Errorf("the journal says %q, want %q", got, test.want)
 				}
-				for _, fact := range s.rec.facts {
+				for _, fact := range s.rec.observed() {
 					if fact == "service  1h0m0s" {
 						t.Errorf("the estimator was told %q of a queue that nobody knows", fact)
 					}
@@ -233,8 +229,8 @@ func TestAWrapUpAndATalkOfBeforeARestartAreWrappedUpOnce(t *testing.T) {
 func TestTheJournalSaysTheTeamOfAnAgentsState(t *testing.T) {
 	tell(t, []*service.Queue{queueCNI}, []Agent{{ID: "2001", Team: "nord", Skills: cni(1)}}, func(s story) {
 		s.set("2001", Available)
-		synctest.Wait()
-		e := s.rec.events[len(s.rec.events)-1]
+		events := s.rec.journal()
+		e := events[len(events)-1]
 		if want := `{"agent":"2001","reason":"","state":"available","team":"nord"}`; e.Kind != call.EventAgentState || string(e.Data) != want || e.Call != "" {
 			t.Errorf("the journal says %s %q %s, want %s", e.Kind, e.Call, e.Data, want)
 		}
