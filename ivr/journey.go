@@ -37,7 +37,8 @@ import (
 type Voice interface {
 	// System is a prompt of the built-in catalogue.
 	System(ctx context.Context, id string, lang call.Lang) (call.Sound, error)
-	// Phrase is a wording of the service: its recording where it has one, else its text.
+	// Phrase is a wording of the service: its recording where it has one, else its text; its text
+	// also where its recording has gone.
 	Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error)
 	// Sentence is a sentence of the built-in catalogue with its values filled in: name, value, … words
 	// are the service's own for it, "" for the catalogue's. Its sound has the sentence's id as its
@@ -333,24 +334,16 @@ func (j *Journey) prompt(ctx context.Context, v *Visit, lang call.Lang, name str
 		if !ok {
 			return call.Sound{}, fmt.Errorf("the service has no wording of %q in %q", name, lang)
 		}
-		return j.phrase(ctx, name, lang, phrase)
+		return j.Voice.Phrase(ctx, name, lang, phrase)
 	}
 	if phrase, worded := v.def.Wording[name][lang]; worded {
-		if sound, err := j.phrase(ctx, name, lang, phrase); err == nil {
+		sound, err := j.Voice.Phrase(ctx, name, lang, phrase)
+		if err == nil {
 			return sound, nil
 		}
+		j.Log.Error("a wording cannot be said; the line's own is", "prompt", name, "lang", lang, "err", err)
 	}
 	return j.Voice.System(ctx, name, lang)
-}
-
-// phrase gives the service's wording. A recording that has gone since it was taken leaves its words, not a silence.
-func (j *Journey) phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
-	sound, err := j.Voice.Phrase(ctx, name, lang, p)
-	if err == nil || p.Recording == "" {
-		return sound, err
-	}
-	j.Log.Error("a recording cannot be said; its words are", "prompt", name, "recording", p.Recording, "err", err)
-	return j.Voice.Phrase(ctx, name, lang, service.Phrase{Say: p.Say})
 }
 
 func (v *Visit) settle() {

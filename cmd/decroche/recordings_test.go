@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"decroche/call"
+	"decroche/ivr"
 	"decroche/store"
 )
 
@@ -55,5 +57,15 @@ func TestRecordingsThatNobodyNeedsGo(t *testing.T) {
 	}
 	if _, err := s.messageSound(context.Background(), "unused.wav"); err == nil {
 		t.Error("it can still be heard")
+	}
+	if s.lib, err = s.c.library(nil); err != nil {
+		t.Fatal(err)
+	}
+	m := ivr.Message{Text: map[call.Lang]string{"fr": "Panne en cours."}, Sound: map[call.Lang]string{"fr": "unused.wav"}}
+	if said, err := (steady{voice{s.lib, s}}).Phrase(t.Context(), m.SoundName(), "fr", m.Phrase("fr")); err != nil || said.Text != "Panne en cours." {
+		t.Errorf("callers hear %+v, %v", said, err)
+	}
+	if err := s.rehearse(t.Context(), m); err == nil {
+		t.Error("who publishes it is not told")
 	}
 }

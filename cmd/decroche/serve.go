@@ -191,7 +191,7 @@ func (s *server) assemble(ctx context.Context) error {
 		EventFilterDisallow: unusedEvents, MailboxSize: 64,
 	})
 	s.journey = &ivr.Journey{
-		Service: s.def.Load, Floor: s.floor, Voice: voice{s.lib, s}, News: s.board, Journal: s.live, Log: s.log,
+		Service: s.def.Load, Floor: s.floor, Voice: steady{voice{s.lib, s}}, News: s.board, Journal: s.live, Log: s.log,
 	}
 	s.journey.Keep = func(ctx context.Context, c call.Call, step string, v *ivr.Visit) error {
 		return s.runner().Save(ctx, c, step, v)

@@ -21,33 +21,42 @@ func (c *config) library(langs []call.Lang) (*speech.Library, error) {
 	})
 }
 
-// voice is the journey's voice: the library, with the service's own recordings.
+// voice is the library with the service's own recordings. One that cannot be said is an error to
+// who writes it, before anybody hears it.
 type voice struct {
 	*speech.Library
 	s *server
 }
 
-// Phrase implements ivr.Voice.
+// Phrase gives a wording's recording where it has one, else its text.
 func (v voice) Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
-	if name, is := strings.CutPrefix(p.Recording, ivr.MessageRecording); is {
-		path, err := v.s.messageSound(ctx, name)
-		if err != nil { // the words are there
-			v.s.log.Error("a message's recording cannot be had; its text is said", "recording", name, "err", err)
-			return v.Text(ctx, name, lang, p.Say)
+	if p.Recording == "" {
+		return v.Text(ctx, name, lang, p.Say)
+	}
+	path := filepath.Join(filepath.Dir(v.s.c.Service), p.Recording)
+	if kept, is := strings.CutPrefix(p.Recording, ivr.MessageRecording); is {
+		var err error
+		if path, err = v.s.messageSound(ctx, kept); err != nil {
+			return call.Sound{}, err
 		}
-		return v.recorded(ctx, name, lang, path, p)
 	}
-	if p.Recording != "" {
-		return v.recorded(ctx, name, lang, filepath.Join(filepath.Dir(v.s.c.Service), p.Recording), p)
-	}
-	return v.Text(ctx, name, lang, p.Say)
+	sound, err := v.Recording(ctx, name, lang, path)
+	sound.Text = p.Say // sent to who wants it written
+	return sound, err
 }
 
-// recorded is a recording with the words that it says: they are sent to who wants them written.
-func (v voice) recorded(ctx context.Context, name string, lang call.Lang, path string, p service.Phrase) (call.Sound, error) {
-	sound, err := v.Recording(ctx, name, lang, path)
-	sound.Text = p.Say
-	return sound, err
+// steady is the voice that callers and agents hear. A recording that has gone since it was taken
+// leaves its words, not a silence.
+type steady struct{ voice }
+
+// Phrase implements ivr.Voice.
+func (v steady) Phrase(ctx context.Context, name string, lang call.Lang, p service.Phrase) (call.Sound, error) {
+	sound, err := v.voice.Phrase(ctx, name, lang, p)
+	if err == nil || p.Recording == "" || p.Say == "" {
+		return sound, err
+	}
+	v.s.log.Error("a recording cannot be said; its words are", "prompt", name, "recording", p.Recording, "err", err)
+	return v.Text(ctx, name, lang, p.Say)
 }
 
 // render makes every sound the service can need, so that no caller waits for one, and

@@ -20,18 +20,19 @@ import (
 // A saying gives the sound of a prompt of the line.
 type saying func(ctx context.Context, id string, lang call.Lang) (call.Sound, error)
 
-// words says the line's prompts as a definition words them. Where a recording has gone since it was
-// taken its text is said, or the line's own words: as in the journey, nobody is left in silence.
+// words says the line's prompts as a definition words them, and in the line's own words where those
+// cannot be said: as in the journey, nobody is left in silence.
 func (s *server) words(def *service.Definition) saying {
-	v := voice{s.lib, s}
+	v := steady{voice{s.lib, s}}
 	return func(ctx context.Context, id string, lang call.Lang) (call.Sound, error) {
-		p := def.Wording[id][lang]
-		sound, err := v.line(ctx, def, id, lang, p)
-		if err == nil || p.Recording == "" {
-			return sound, err
+		if p, worded := def.Wording[id][lang]; worded {
+			sound, err := v.Phrase(ctx, id, lang, p)
+			if err == nil {
+				return sound, nil
+			}
+			s.log.Error("a wording cannot be said; the line's own is", "prompt", id, "lang", lang, "err", err)
 		}
-		s.log.Error("a recording cannot be said; its words are", "prompt", id, "recording", p.Recording, "err", err)
-		return v.line(ctx, def, id, lang, service.Phrase{Say: p.Say})
+		return v.System(ctx, id, lang)
 	}
 }
 

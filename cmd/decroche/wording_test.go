@@ -197,6 +197,13 @@ func TestNobodyIsLeftInSilenceByARecordingThatIsGone(t *testing.T) {
 			t.Errorf("a recording of %q that is gone: an agent hears %+v", c.say, said)
 		}
 	}
+	gone, strict := service.Phrase{Say: "Bonjour.", Recording: "gone.wav"}, voice{s.lib, s}
+	if said, err := (steady{strict}).Phrase(t.Context(), "bienvenue", "fr", gone); err != nil || said.Text != "Bonjour." || said.Voice == "" {
+		t.Errorf("a recording that is gone: a caller hears %+v, %v", said, err)
+	}
+	if _, err := strict.Phrase(t.Context(), "bienvenue", "fr", gone); err == nil {
+		t.Error("who writes it is not told")
+	}
 }
 
 // What Asterisk plays by itself is in the service's words once a controller has been there; an Asterisk that
