@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +29,8 @@ type stream struct {
 	event   uint8
 	sending bool
 	started bool
-	closed  bool
-	ended   time.Time
+	ended   time.Time // of the call; the zero time while it is up
+	closed  bool      // all that came before ended was heard
 	out     rtp.Header
 	voice   voice
 	keys    []*keypress
@@ -83,7 +84,7 @@ func (s *stream) addr() netip.AddrPort { return udpAddrPort(s.conn.LocalAddr()) 
 func (s *stream) set(remote netip.AddrPort, c *codec, event uint8, sending bool) {
 	s.mu.Lock()
 	s.remote, s.codec, s.event, s.sending = remote, c, event, sending
-	first := !s.started && !s.closed
+	first := !s.started && s.ended.IsZero()
 	if first {
 		s.started = true
 		s.line.codec = c
@@ -98,35 +99,46 @@ func (s *stream) set(remote netip.AddrPort, c *codec, event uint8, sending bool)
 // close ends sending and reading; what was heard stays.
 func (s *stream) close() {
 	s.mu.Lock()
-	started, closed := s.started, s.closed
-	s.closed = true
-	if !closed {
-		s.ended = time.Now()
-		close(s.fresh)
-		for _, k := range s.keys {
-			close(k.endSent)
-		}
-		s.keys = nil
-		s.hush()
-	}
-	s.mu.Unlock()
-	if closed {
+	if !s.ended.IsZero() {
+		s.mu.Unlock()
 		return
 	}
+	s.ended = time.Now()
+	started := s.started
+	for _, k := range s.keys {
+		close(k.endSent)
+	}
+	s.keys = nil
+	s.hush()
+	s.mu.Unlock()
 	clock.remove(s)
-	_ = s.conn.Close()
 	if started {
-		<-s.done
+		s.hearOut()
 	} else {
 		close(s.done)
 	}
+	_ = s.conn.Close()
+	s.mu.Lock()
+	s.closed = true
+	close(s.fresh)
+	s.mu.Unlock()
+}
+
+// hearOut has the reader take what came before the call ended, which on a busy machine still lies in
+// the socket: the end of the last words. A packet of our own, behind all that, ends the reader.
+func (s *stream) hearOut() {
+	_ = s.conn.SetReadDeadline(time.Now().Add(time.Second)) // it may be lost
+	if _, err := s.conn.WriteToUDPAddrPort(nil, s.addr()); err != nil {
+		s.log.Debug("the reader is stopped without a packet", "error", err)
+	}
+	<-s.done
 }
 
 // tick sends the next 20 ms.
 func (s *stream) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.remote.IsValid() || s.remote.Port() == 0 {
+	if !s.ended.IsZero() || !s.remote.IsValid() || s.remote.Port() == 0 {
 		return
 	}
 	defer func() { s.out.Timestamp += frameSamples }()
@@ -230,7 +242,7 @@ func (s *stream) key() bool {
 	return true
 }
 
-// read takes what comes until the socket closes.
+// read takes what comes until the packet of hearOut.
 func (s *stream) read() {
 	defer close(s.done)
 	buf, oob := make([]byte, 2048), make([]byte, 128)
@@ -238,10 +250,14 @@ func (s *stream) read() {
 	for {
 		n, oobn, _, from, err := s.conn.ReadMsgUDPAddrPort(buf, oob)
 		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
+			if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 				return
 			}
 			continue // an ICMP error of an earlier packet: the other side may come back
+		}
+		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if n == 0 && from == s.addr() {
+			return
 		}
 		at := arrivalTime(oob[:oobn])
 		hn, err := h.Unmarshal(buf[:n])
@@ -252,7 +268,7 @@ func (s *stream) read() {
 		if h.Padding && len(payload) > 0 {
 			payload = payload[:max(len(payload)-int(payload[len(payload)-1]), 0)]
 		}
-		s.take(at, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), &h, payload)
+		s.take(at, from, &h, payload)
 	}
 }
 
@@ -260,7 +276,7 @@ func (s *stream) take(at time.Time, from netip.AddrPort, h *rtp.Header, payload 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.closed:
+	case !s.ended.IsZero() && at.After(s.ended):
 	case from != s.remote:
 		s.line.strays++
 	case s.event != 0 && h.PayloadType == s.event:
@@ -287,7 +303,7 @@ func (s *stream) heard(pos int, whole bool) (wire []byte, fresh <-chan struct{},
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := time.Now().Add(-3 * frameTime) // what is on its way is not silence yet
-	if s.closed {
+	if !s.ended.IsZero() {
 		end = s.ended
 	}
 	if pos < len(s.line.wire) {

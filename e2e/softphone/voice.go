@@ -59,10 +59,9 @@ func (c *Call) Press(ctx context.Context, keys string, opts ...PressOption) erro
 func (c *Call) pressRTP(ctx context.Context, keys string, o pressOptions) error {
 	s := c.stream
 	s.mu.Lock()
-	if s.closed || s.event == 0 {
-		closed := s.closed
+	if over := !s.ended.IsZero(); over || s.event == 0 {
 		s.mu.Unlock()
-		if closed {
+		if over {
 			return errOver
 		}
 		return errors.New("the other side takes no telephone events")
@@ -136,7 +135,7 @@ func (c *Call) Speak(ctx context.Context, pcm []int16) error {
 	s := c.stream
 	said := make(chan struct{})
 	s.mu.Lock()
-	if s.closed {
+	if !s.ended.IsZero() {
 		s.mu.Unlock()
 		return fmt.Errorf("speak: %w", errOver)
 	}
