@@ -92,7 +92,7 @@ func (a *asterisk) start() {
 		a.t.Fatal(err)
 	}
 	c := a.client()
-	for range 300 {
+	for range 1200 { // a minute
 		if _, err = c.Ping(a.t.Context()); err == nil {
 			return
 		}

@@ -194,7 +194,8 @@ func TestTheClocksThatChangeDoNotMoveTheHoursOnTheWall(t *testing.T) {
 			o.promise(ID(fmt.Sprint("p", i)), time.Now(), 0)
 		}
 		time.Sleep(5 * time.Hour)
-		first, last := o.phones.dials[0].at, o.phones.dials[len(o.phones.dials)-1].at
+		dials := o.phones.dialled()
+		first, last := dials[0].at, dials[len(dials)-1].at
 		from := time.Date(2000, 10, 29, 0, 0, 0, 0, time.UTC)
 		if first.Before(from) || first.Sub(from) > time.Minute || last.Before(from.Add(90*time.Minute)) || !last.Before(from.Add(2*time.Hour)) {
 			t.Errorf("rung from %v to %v", first.UTC(), last.UTC())
@@ -318,8 +319,8 @@ func TestWhatIsCancelledMovedOrAnsweredLeavesTheLineWithinASecond(t *testing.T) 
 		o.is("moved", Calling)
 		time.Sleep(5 * time.Minute)
 		o.is("moved", Kept)
-		if len(o.phones.dials) != 1 {
-			t.Errorf("%d phones were rung", len(o.phones.dials))
+		if n := len(o.phones.dialled()); n != 1 {
+			t.Errorf("%d phones were rung", n)
 		}
 	})
 }
@@ -487,7 +488,7 @@ func TestAControllerWhoseNodeIsAnothersStopsAndCallsNobody(t *testing.T) {
 		if !errors.Is(err, call.ErrFenced) {
 			t.Errorf("it ended with %v", err)
 		}
-		if len(o.phones.dials) > 0 {
+		if len(o.phones.dialled()) > 0 {
 			t.Error("a phone rang")
 		}
 		o.agent("2001", routing.Available)

@@ -252,6 +252,14 @@ func (x *phones) fault(format string, args ...any) {
 	x.errs = append(x.errs, clock()+": "+fmt.Sprintf(format, args...))
 }
 
+// dialled lists the phones that were rung, once nothing more happens at this moment.
+func (x *phones) dialled() []dial {
+	synctest.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.dials)
+}
+
 // rung lists when a citizen was rung.
 func (x *phones) rung(id ID) (at []time.Time) {
 	synctest.Wait()

@@ -374,7 +374,7 @@ func TestACitizenWhoAnswersToAnAgentWhoLeftGetsTheNext(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		g := c.leg()
 		close(g.leave)
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second) // the question is over for a second
 		c.types("1")
 		time.Sleep(time.Second)
 		c.hears("fr/recall.hello", "fr/recall.press", "fr/recall.wait")

@@ -197,7 +197,7 @@ func TestALinkGoesDownAtTheSecondFailureAndUpAtTheFirstSuccess(t *testing.T) {
 				t.Errorf("%+v", st)
 			}
 			p.web.answer("site.example", 500)
-			time.Sleep(59 * time.Second) // one failure
+			time.Sleep(60500 * time.Millisecond) // one failure
 			p.web.answer("site.example", 200)
 			time.Sleep(time.Minute)
 		})

@@ -9,7 +9,9 @@ import (
 // A conversation counts on the live board from its first word, and once: as under way, then as over. A
 // controller that begins while somebody speaks knows of it too.
 func TestAConversationUnderWayCountsOnTheBoardOnceAndOutlivesARestart(t *testing.T) {
-	d := on(t, time.Now().In(paris).Add(-30*time.Minute).Format("2006-01-02 15:04"))
+	d := on(t, "2000-01-01 00:00")
+	d.start = time.Now().In(paris).Add(-30 * time.Minute).Truncate(time.Minute)
+	d.now = d.start
 	answered := func() (n, inTime int64) {
 		t.Helper()
 		err := d.ledger.Live(t.Context(), func(underWay UnderWay) error {

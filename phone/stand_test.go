@@ -116,8 +116,8 @@ func take[T any](s *stand, ch <-chan T, what string) (v T) {
 	s.Helper()
 	select {
 	case v = <-ch:
-	case <-time.After(20 * time.Second):
-		s.Fatalf("%s: not within 20 s", what)
+	case <-time.After(90 * time.Second): // an Asterisk that starts anew has 60
+		s.Fatalf("%s: not within 90 s", what)
 	}
 	return v
 }

@@ -39,7 +39,7 @@ func furnished(t *testing.T, url string) *house {
 	settings := func() *metrics.Settings { return metrics.SettingsOf(def) }
 	ledger := &metrics.Ledger{Store: db.Ledger(), Settings: settings, Log: slog.New(slog.DiscardHandler)}
 	h := &house{
-		T: t, db: db, start: time.Now().UTC().Truncate(time.Hour).Add(-2 * time.Hour),
+		T: t, db: db, start: begun(time.Now().UTC()),
 		Office:  &privacy.Office{Store: db, Journal: db.Journal(), Ledger: ledger, Service: func() *service.Definition { return def }, Log: slog.New(slog.DiscardHandler)},
 		figures: &metrics.Figures{Store: db.Ledger(), Settings: settings, Now: time.Now},
 	}
@@ -47,6 +47,17 @@ func furnished(t *testing.T, url string) *house {
 		h.calls(n, call.ID("call-"+string(rune('a'+i))), h.start.Add(time.Duration(i)*time.Minute))
 	}
 	return h
+}
+
+// begun is when the first citizen called: some hours ago, and not before the database's first key of
+// pseudonyms, that of these thirty days.
+func begun(now time.Time) time.Time {
+	const keyLife = 30 * 24 * 60 * 60
+	start, key := now.Truncate(time.Hour).Add(-2*time.Hour), time.Unix(now.Unix()/keyLife*keyLife, 0).UTC()
+	if start.Before(key) {
+		return key
+	}
+	return start
 }
 
 func (h *house) calls(n call.Number, id call.ID, at time.Time) {
