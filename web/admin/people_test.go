@@ -109,19 +109,6 @@ func TestWhoMayDoWhatIsHeldTo(t *testing.T) {
 	s.visitor().do(http.MethodPost, "/messages/1/arreter", nil).wants(401, "Vous n'êtes plus connecté")
 }
 
-func TestTwoEditorsOfAnAccountLoseNothing(t *testing.T) {
-	s := open(t)
-	v := s.account("camille", people.Admin)
-	s.account("lou", people.Editor)
-	v.get("/comptes/lou")
-	action, mine := v.form("/comptes/lou")
-	_, err := s.srv.People.Change(s.Context(), "autre", people.Account{Name: "lou", Full: "Lou Autre", Roles: []people.Role{people.Editor, people.Manager}})
-	s.must(err)
-	mine.Set("full", "Lou Mienne")
-	v.do(http.MethodPost, action, mine).wants(422, "a changé entre-temps", "Lou Mienne")
-	v.submitTo("/comptes/lou").wants(200, "Le compte est enregistré", "Lou Mienne")
-}
-
 func TestOnesOwnPasswordIsChangedAndOtherSessionsEnd(t *testing.T) {
 	s := open(t)
 	here, elsewhere := s.account("camille", people.Manager), s.visitor()
