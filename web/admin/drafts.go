@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"regexp"
@@ -71,6 +72,7 @@ type draftView struct {
 	Publish            bool // whoever reads may
 	Second             bool // by another person than the authors
 	History            []draftRow
+	Lost               []draftRow // what another wrote over, or forgot
 }
 
 type draftRow struct {
@@ -143,19 +145,36 @@ func (v *visit) draftPage() {
 	case l.Refused != nil:
 		d.Problems = append(d.Problems, findingRow{What: v.reason(l.Refused), Error: true})
 	}
-	past, err := v.s.Drafts.Store.History(v.r.Context(), "", historyShown)
-	if err != nil {
-		v.fail("read what was changed", err)
+	if !v.draftsPast(d) {
 		return
-	}
-	for _, c := range past {
-		d.History = append(d.History, draftRow{
-			ID: c.ID, Path: c.Path, Name: v.partName(c.Path), Now: c.Was, Value: c.Value,
-			Who: v.T("draft.published", "who", c.By, "by", c.SettledBy, "when", v.when(c.Settled)),
-		})
 	}
 	v.Draft = d
 	v.render(http.StatusOK, "draft.html", v.T("draft.title"))
+}
+
+// draftsPast adds what was published, and what another than its author wrote over or forgot. ok is false when the page
+// of a failure was given.
+func (v *visit) draftsPast(d *draftView) (ok bool) {
+	past, err := v.s.Drafts.Store.History(v.r.Context(), "", historyShown)
+	if err != nil {
+		v.fail("read what was changed", err)
+		return false
+	}
+	for _, c := range past {
+		d.History = append(d.History, draftRow{Name: v.partName(c.Path), Who: v.T("draft.published", "who", c.By, "by", c.SettledBy, "when", v.when(c.Settled))})
+	}
+	lost, err := v.s.Drafts.Store.Lost(v.r.Context(), historyShown)
+	if err != nil {
+		v.fail("read what was written over", err)
+		return false
+	}
+	for _, c := range lost {
+		d.Lost = append(d.Lost, draftRow{
+			Name: v.partName(c.Path), Value: cmp.Or(v.partText(c.Path, c.Value), v.T("part.out")),
+			Who: v.T("draft.lost.by", "who", c.By, "at", v.when(c.At), "by", c.SettledBy, "when", v.when(c.Settled)),
+		})
+	}
+	return true
 }
 
 // mayPublish: editors may, or where a second person is asked for, approvers who wrote none of it.

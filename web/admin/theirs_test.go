@@ -54,7 +54,7 @@ func TestTwoEditorsOfTheHoursLoseNothing(t *testing.T) {
 	both()
 	a.submitTo("/horaires/closures", "from-2", "2026-12-25", "why-2", "Noël").wants(200, "C'est dans le brouillon")
 	b.submitTo("/horaires/closures", "from-2", "2026-12-31", "why-2", "inventaire").
-		conflict([]string{"Une autre personne a changé cette partie", `value="2026-12-31"`, `value="inventaire"`}, "Écrit par camille, aujourd'hui", "Du : 2026-12-25", "Pourquoi : Noël", "Pourquoi : veille de Noël")
+		conflict([]string{"Une autre personne a changé cette partie", `value="2026-12-31"`, `value="inventaire"`}, "Écrit par camille, ", "Du : 2026-12-25", "Pourquoi : Noël", "Pourquoi : veille de Noël")
 	b.submitTo("/horaires/closures", "from-3", "2026-12-25", "why-3", "Noël").wants(200, "C'est dans le brouillon") // knowingly
 	if c := s.looked().Next.Closures; len(c) != 4 {
 		t.Errorf("the closures are %+v", c)
@@ -144,7 +144,7 @@ func TestAgentsAreChangedAndTwoEditorsLoseNothing(t *testing.T) {
 	mine = b.get(at).formWith(at, "id", "2001", "name", "Camille Petit", "skill_conduite", "4")
 	a.do(http.MethodPost, at, a.get(at).formWith(at, "id", "2001", "team", "titres", "skill_accueil", "5")).wants(200, "C'est enregistré")
 	b.do(http.MethodPost, at, mine).conflict([]string{"Une autre personne a changé cette partie", `value="Camille Petit"`, `name="skill_conduite" value="4"`},
-		"Agent modifié – camille, aujourd'hui", "Nom : Camille Durand", "Équipe : titres", "Compétences : Accueil général (5)")
+		"Agent modifié – camille, ", "Nom : Camille Durand", "Équipe : titres", "Compétences : Accueil général (5)")
 	b.do(http.MethodPost, at, b.formWith(at, "id", "2001")).wants(200, "C'est enregistré", "Camille Petit") // knowingly
 	if l := s.roster.list; len(l) != 2 || l[0].Name != "Camille Petit" || l[0].Team != "accueil" || l[0].Skills["conduite"] != 4 || l[0].Skills["accueil"] != 3 || len(l[1].Languages) != 1 || len(l[1].Skills) != 1 {
 		t.Errorf("the agents are %+v", l)
@@ -202,7 +202,7 @@ func TestTwoEditorsOfAnAccountLoseNothing(t *testing.T) {
 	_, err := s.srv.People.Change(s.Context(), "autre", people.Account{Name: "lou", Full: "Lou Autre", Roles: []people.Role{people.Editor, people.Manager}, Closed: true})
 	s.must(err)
 	mine.Set("full", "Lou Mienne")
-	v.do(http.MethodPost, action, mine).conflict([]string{"a changé entre-temps", `value="Lou Mienne"`}, "Compte modifié – autre, aujourd'hui", "Nom : Lou Autre", "Rôles : Rédacteur, Responsable", "État : Fermé")
+	v.do(http.MethodPost, action, mine).conflict([]string{"a changé entre-temps", `value="Lou Mienne"`}, "Compte modifié – autre, ", "Nom : Lou Autre", "Rôles : Rédacteur, Responsable", "État : Fermé")
 	if a, err := s.srv.Accounts.Account(s.Context(), "lou"); err != nil || !a.Closed || len(a.Roles) != 2 || a.Full != "Lou Autre" {
 		t.Errorf("before it is sent again: %+v, %v", a, err)
 	}
@@ -254,4 +254,22 @@ func TestWhoMayReadReadsTheWholeService(t *testing.T) {
 		v.get("/service/textes/inconnu").wants(404)
 	}
 	s.account("dom", people.Agent).get("/plans").wants(200).lacks("/modifier")
+}
+
+// What somebody wrote, and another wrote over or forgot, is still read.
+func TestADraftThatAnotherWroteOverIsFoundAgain(t *testing.T) {
+	s := open(t)
+	a, b := s.account("camille", people.Editor), s.account("lou", people.Editor)
+	a.get("/service/textes/accueil").submit("text_fr", "Le tout premier de Camille.").wants(200)
+	a.get("/service/textes/accueil").submit("text_fr", "Le texte de Camille.").wants(200)
+	a.get("/service/brouillon").wants(200).lacks("remplacés ou oubliés") // one's own is nothing that was lost
+	b.get("/service/textes/accueil").submit("text_fr", "Le texte de Lou.").wants(200)
+	a.get("/service/horaires").submitTo("/horaires/closures", "from-2", "2026-12-25", "why-2", "Noël").wants(200)
+	for _, d := range s.looked().Drafts {
+		if d.Path == "closures" {
+			s.must(s.srv.Drafts.Drop(s.Context(), d.ID, "lou"))
+		}
+	}
+	a.get("/service/brouillon").wants(200, "Brouillons remplacés ou oubliés par une autre personne", "Texte « accueil »", "Écrit par camille, ", "remplacé ou oublié par lou", "Français : Le texte de Camille.", "Pourquoi : Noël").
+		lacks("Le tout premier de Camille")
 }
