@@ -37,8 +37,9 @@ type Roster interface {
 
 // agentsView are the agents, their teams and skills.
 type agentsView struct {
-	Rows []agentForm
-	Edit bool
+	Rows   []agentForm
+	Edit   bool
+	Skills []string // their names, for who may not write them
 }
 
 // agentForm is an agent as they are written on the page.
@@ -121,6 +122,11 @@ func (v *visit) agentsPage(typed *agentForm, skill *skillForm) {
 	v.Agents = w
 	if v.Edits() && !v.skillForms(skill) {
 		return
+	}
+	if !v.Edits() {
+		for _, id := range slices.Sorted(maps.Keys(v.def.Skills)) {
+			w.Skills = append(w.Skills, v.skillName(id))
+		}
 	}
 	v.render(http.StatusOK, "agents.html", v.T("agents.title"))
 }
