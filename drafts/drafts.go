@@ -69,6 +69,8 @@ type Store interface {
 	SettleDrafts(ctx context.Context, ids []int64, state State, by string, at time.Time) error
 	// History lists what was published of a path, newest first; of all paths for "".
 	History(ctx context.Context, path string, limit int) ([]Change, error)
+	// Lost lists the drafts that another person than their author wrote over or forgot, the last first.
+	Lost(ctx context.Context, limit int) ([]Change, error)
 }
 
 // Desk is where the definition is edited.

@@ -30,7 +30,7 @@ const (
 	SeeFigures  Right = "see_figures"  // indicators and reports
 	SeeContacts Right = "see_contacts" // the contacts behind a figure
 	SeeAgents   Right = "see_agents"   // the figures of one agent: the guide keeps them between agents and whom they work with
-	SeeService  Right = "see_service"  // everything that is said, hours, settings; to play the journey
+	SeeService  Right = "see_service"  // everything that is said, with its past, hours, settings, plans, links, drafts; to play the journey
 	EditService Right = "edit_service" // write drafts of them, and publish them where nobody else has to
 	EditAgents  Right = "edit_agents"  // who answers calls, with their teams and skills
 	SeePeople   Right = "see_people"

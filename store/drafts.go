@@ -80,6 +80,13 @@ func (s *Drafts) History(ctx context.Context, path string, limit int) ([]drafts.
 	return list, s.explain("read the history of a part", err)
 }
 
+// Lost implements drafts.Store.
+func (s *Drafts) Lost(ctx context.Context, limit int) ([]drafts.Change, error) {
+	list, err := rowsOf(ctx, s.eng.reader, scanDraft, `SELECT `+draftColumns+` FROM drafts
+		WHERE state = 'dropped' AND settled_by <> written_by ORDER BY settled_at DESC, id DESC LIMIT $1`, limit)
+	return list, s.explain("list the drafts that were written over", err)
+}
+
 func scanDraft[R interface{ Scan(...any) error }](row R) (c drafts.Change, err error) {
 	var written, settled int64
 	err = row.Scan(&c.ID, &c.Path, &c.Value, &c.Was, &c.By, &written, &c.State, &settled, &c.SettledBy)

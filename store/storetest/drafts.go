@@ -43,6 +43,16 @@ func draftLife(t *testing.T, e Engine) {
 	if n := len(get(db.History(ctx, "", 10))(t)); n != 2 {
 		t.Errorf("the history of all has %d changes", n)
 	}
+	lost := get(db.Lost(ctx, 10))(t)
+	if len(lost) != 1 || lost[0].ID != first.ID || lost[0].Value != "fr: un" || lost[0].By != "camille" || lost[0].SettledBy != "lou" || lost[0].State != drafts.Dropped {
+		t.Errorf("the drafts that another wrote over are %+v", lost)
+	}
+	own := get(db.PutDraft(ctx, change("openings", "- un", "lou"), 0))(t)
+	own = get(db.PutDraft(ctx, change("openings", "- deux", "lou"), own.ID))(t)
+	must(t, db.SettleDrafts(ctx, []int64{own.ID}, drafts.Dropped, "lou", noon))
+	if n := len(get(db.Lost(ctx, 10))(t)); n != 1 {
+		t.Errorf("what an author wrote anew or forgot is lost: %d drafts", n)
+	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	won := 0

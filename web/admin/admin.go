@@ -25,6 +25,7 @@
 //	phone.go     the line, called from the page
 //	links.go     the sites that callers are sent to, and whether they work
 //	fields.go    the fields of forms
+//	theirs.go    what another person wrote meanwhile, beside what was typed
 //	people.go    accounts
 //	own.go       one's own account
 //	log.go       what was done, and by whom
@@ -222,91 +223,9 @@ func (s *Server) Handler() http.Handler {
 	}
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+cssPath, static(css, "text/css; charset=utf-8"))
-	mux.HandleFunc("GET "+scriptPath, static(script, "text/javascript; charset=utf-8"))
-	if s.Theme != nil {
-		mux.HandleFunc("GET /theme/", func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", "private, max-age=3600")
-			http.StripPrefix("/theme/", http.FileServerFS(s.Theme)).ServeHTTP(w, r)
-		})
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.pattern, r.serve)
 	}
-	mux.HandleFunc("GET /icon.svg", static(icon, "image/svg+xml"))
-	mux.HandleFunc("GET /connexion", s.open((*visit).showSignIn))
-	mux.HandleFunc("POST /connexion", s.open((*visit).signIn))
-	mux.HandleFunc("GET "+openidPath, s.open((*visit).goToProvider))
-	mux.HandleFunc("GET "+openidReturn, s.open((*visit).comeBack))
-	mux.HandleFunc("GET /mot-de-passe/{secret}", s.open((*visit).showChoose))
-	mux.HandleFunc("POST /mot-de-passe/{secret}", s.open((*visit).choose))
-	mux.HandleFunc("POST /langue", s.open((*visit).setLanguage))
-	mux.HandleFunc("POST /deconnexion", s.open((*visit).signOut))
-	mux.HandleFunc("GET /{$}", s.with("", (*visit).home))
-	mux.HandleFunc("GET /direct", s.with(people.SeeFloor, (*visit).showFloor))
-	mux.HandleFunc("GET /direct/flux", s.with(people.SeeFloor, (*visit).streamFloor))
-	mux.HandleFunc("GET /messages", s.with(people.SeeMessages, (*visit).showMessages))
-	mux.HandleFunc("GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite))
-	mux.HandleFunc("POST /messages/nouveau", s.with(people.Publish, (*visit).write))
-	mux.HandleFunc("GET /messages/ecoute", s.with(people.SeeMessages, (*visit).listen))
-	mux.HandleFunc("GET /enregistrement", s.with("", (*visit).recorded))
-	mux.HandleFunc("POST /messages/{id}/autoriser", s.with(people.Approve, (*visit).approveMessage))
-	mux.HandleFunc("POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage))
-	mux.HandleFunc("GET /plans", s.with(people.SeeMessages, (*visit).showPlans))
-	mux.HandleFunc("POST /plans/{plan}", s.with(people.Publish, (*visit).startPlan))
-	mux.HandleFunc("GET /plans/{plan}/modifier", s.with(people.EditService, (*visit).showPlan))
-	mux.HandleFunc("POST /plans/{plan}/modifier", s.with(people.EditService, (*visit).writePlan))
-	mux.HandleFunc("POST /plans/{id}/arreter", s.with(people.Publish, (*visit).endPlan))
-	mux.HandleFunc("GET "+reportPath, static(reportCSS, "text/css; charset=utf-8"))
-	mux.HandleFunc("GET /indicateurs", s.with(people.SeeFigures, (*visit).showFigures))
-	mux.HandleFunc("GET /indicateurs/export", s.with(people.SeeFigures, (*visit).exportFigures))
-	mux.HandleFunc("GET /indicateurs/contacts", s.with(people.SeeContacts, (*visit).showContacts))
-	mux.HandleFunc("GET /indicateurs/contact/{id}", s.with(people.SeeContacts, (*visit).showContact))
-	mux.HandleFunc("GET /sites", s.with(people.SeeFloor, (*visit).showLinks))
-	mux.HandleFunc("POST /sites/{id}", s.with(people.Publish, (*visit).setLink))
-	mux.HandleFunc("GET /service", s.with(people.SeeService, func(v *visit) { v.see("/service/textes", nil) }))
-	mux.HandleFunc("GET /service/textes", s.with(people.SeeService, (*visit).showTexts))
-	mux.HandleFunc("GET /service/textes/nouveau", s.with(people.EditService, func(v *visit) { v.see("/service/textes/"+url.PathEscape(v.r.URL.Query().Get("nom")), nil) }))
-	mux.HandleFunc("GET /service/textes/{name}", s.with(people.EditService, (*visit).showText))
-	mux.HandleFunc("POST /service/textes/{name}", s.with(people.EditService, (*visit).writeText))
-	mux.HandleFunc("GET /service/horaires", s.with(people.SeeService, (*visit).showHours))
-	mux.HandleFunc("POST /service/horaires/{part}", s.with(people.EditService, (*visit).writeHours))
-	mux.HandleFunc("GET /service/motifs", s.with(people.SeeService, (*visit).showReasons))
-	mux.HandleFunc("POST /service/motifs", s.with(people.EditService, (*visit).writeReason))
-	mux.HandleFunc("GET /service/reglages", s.with(people.SeeService, (*visit).showSettings))
-	mux.HandleFunc("POST /service/reglages", s.with(people.EditService, (*visit).writeSettings))
-	mux.HandleFunc("GET /service/agents", s.with(people.SeeService, (*visit).showAgents))
-	mux.HandleFunc("POST /service/agents", s.with(people.EditAgents, (*visit).writeAgent))
-	mux.HandleFunc("GET /service/agents/competences", s.with(people.SeeService, func(v *visit) { v.see("/service/agents", nil) }))
-	mux.HandleFunc("POST /service/agents/competences", s.with(people.EditService, (*visit).writeSkill))
-	mux.HandleFunc("GET /service/liens", s.with(people.SeeService, (*visit).showLinkList))
-	mux.HandleFunc("GET /service/liens/{link}", s.with(people.EditService, (*visit).showLink))
-	mux.HandleFunc("POST /service/liens/{link}", s.with(people.EditService, (*visit).writeLink))
-	mux.HandleFunc("GET /service/ecouter", s.with(people.SeeService, (*visit).showRehearsal))
-	mux.HandleFunc("GET "+phonePath, static(phoneScript, "text/javascript; charset=utf-8"))
-	mux.HandleFunc("GET /service/appeler", s.with(people.SeeService, (*visit).showPhone))
-	mux.HandleFunc("POST /service/appeler", s.with(people.SeeService, (*visit).openPhone))
-	mux.HandleFunc("GET /service/appeler/flux", s.with(people.SeeService, (*visit).streamPhone))
-	mux.HandleFunc("GET /service/appeler/ws", s.with(people.SeeService, (*visit).phoneSocket))
-	mux.HandleFunc("GET /service/brouillon", s.with(people.SeeService, (*visit).showDraft))
-	mux.HandleFunc("POST /service/brouillon", s.with(people.SeeService, (*visit).publishDraft))
-	mux.HandleFunc("POST /service/brouillon/{id}/oublier", s.with(people.EditService, (*visit).dropDraft))
-	mux.HandleFunc("GET /comptes", s.with(people.SeePeople, (*visit).showPeople))
-	mux.HandleFunc("POST /comptes", s.with(people.GivePeople, (*visit).addAccount))
-	mux.HandleFunc("GET /comptes/{name}", s.with(people.SeePeople, (*visit).showAccount))
-	mux.HandleFunc("POST /comptes/{name}", s.with(people.GivePeople, (*visit).changeAccount))
-	mux.HandleFunc("POST /comptes/{name}/lien", s.with(people.GivePeople, (*visit).newLink))
-	mux.HandleFunc("POST /comptes/{name}/deconnecter", s.with(people.GivePeople, (*visit).endSessions))
-	mux.HandleFunc("GET /moi", s.with("", (*visit).showOwn))
-	mux.HandleFunc("POST /moi/mot-de-passe", s.with("", (*visit).changePassword))
-	mux.HandleFunc("POST /moi/deconnecter", s.with("", (*visit).signOutEverywhere))
-	mux.HandleFunc("GET /journal", s.with(people.SeeLog, (*visit).showLog))
-	mux.HandleFunc("GET /journal/export", s.with(people.SeeLog, (*visit).exportLog))
-	for _, form := range onlyForms { // who asks for the address of a form that was refused comes to its page
-		page, _, has := strings.Cut(form, "/{")
-		if !has {
-			page = path.Dir(form)
-		}
-		mux.HandleFunc("GET "+form, s.with("", func(v *visit) { v.see(page, nil) }))
-	}
-	mux.HandleFunc("/", s.open(func(v *visit) { v.stop(http.StatusNotFound, "missing") }))
 	small, large := http.MaxBytesHandler(mux, maxBody), http.MaxBytesHandler(mux, maxUpload)
 	return s.secure(s.sameOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/messages/nouveau" || strings.HasPrefix(r.URL.Path, "/service/textes/") {
@@ -315,6 +234,105 @@ func (s *Server) Handler() http.Handler {
 		}
 		small.ServeHTTP(w, r)
 	})))
+}
+
+// route is an address of the site, as http.ServeMux has them, and what serves it: "with" says who is served.
+type route struct {
+	pattern string
+	serve   http.HandlerFunc
+}
+
+// routes are all addresses: one table.
+func (s *Server) routes() []route {
+	all := []route{
+		{"GET " + cssPath, static(css, "text/css; charset=utf-8")},
+		{"GET " + scriptPath, static(script, "text/javascript; charset=utf-8")},
+		{"GET /icon.svg", static(icon, "image/svg+xml")},
+		{"GET /connexion", s.open((*visit).showSignIn)},
+		{"POST /connexion", s.open((*visit).signIn)},
+		{"GET " + openidPath, s.open((*visit).goToProvider)},
+		{"GET " + openidReturn, s.open((*visit).comeBack)},
+		{"GET /mot-de-passe/{secret}", s.open((*visit).showChoose)},
+		{"POST /mot-de-passe/{secret}", s.open((*visit).choose)},
+		{"POST /langue", s.open((*visit).setLanguage)},
+		{"POST /deconnexion", s.open((*visit).signOut)},
+		{"GET /{$}", s.with("", (*visit).home)},
+		{"GET /direct", s.with(people.SeeFloor, (*visit).showFloor)},
+		{"GET /direct/flux", s.with(people.SeeFloor, (*visit).streamFloor)},
+		{"GET /messages", s.with(people.SeeMessages, (*visit).showMessages)},
+		{"GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite)},
+		{"POST /messages/nouveau", s.with(people.Publish, (*visit).write)},
+		{"GET /messages/ecoute", s.with(people.SeeMessages, (*visit).listen)},
+		{"GET /enregistrement", s.with("", (*visit).recorded)},
+		{"POST /messages/{id}/autoriser", s.with(people.Approve, (*visit).approveMessage)},
+		{"POST /messages/{id}/arreter", s.with(people.Publish, (*visit).stopMessage)},
+		{"GET /plans", s.with(people.SeeMessages, (*visit).showPlans)},
+		{"POST /plans/{plan}", s.with(people.Publish, (*visit).startPlan)},
+		{"GET /plans/{plan}/modifier", s.with(people.SeeService, (*visit).showPlan)},
+		{"POST /plans/{plan}/modifier", s.with(people.EditService, (*visit).writePlan)},
+		{"POST /plans/{id}/arreter", s.with(people.Publish, (*visit).endPlan)},
+		{"GET " + reportPath, static(reportCSS, "text/css; charset=utf-8")},
+		{"GET /indicateurs", s.with(people.SeeFigures, (*visit).showFigures)},
+		{"GET /indicateurs/export", s.with(people.SeeFigures, (*visit).exportFigures)},
+		{"GET /indicateurs/contacts", s.with(people.SeeContacts, (*visit).showContacts)},
+		{"GET /indicateurs/contact/{id}", s.with(people.SeeContacts, (*visit).showContact)},
+		{"GET /sites", s.with(people.SeeFloor, (*visit).showLinks)},
+		{"POST /sites/{id}", s.with(people.Publish, (*visit).setLink)},
+		{"GET /service", s.with(people.SeeService, func(v *visit) { v.see("/service/textes", nil) })},
+		{"GET /service/textes", s.with(people.SeeService, (*visit).showTexts)},
+		{"GET /service/textes/nouveau", s.with(people.EditService, func(v *visit) { v.see("/service/textes/"+url.PathEscape(v.r.URL.Query().Get("nom")), nil) })},
+		{"GET /service/textes/{name}", s.with(people.SeeService, (*visit).showText)},
+		{"POST /service/textes/{name}", s.with(people.EditService, (*visit).writeText)},
+		{"GET /service/horaires", s.with(people.SeeService, (*visit).showHours)},
+		{"POST /service/horaires/{part}", s.with(people.EditService, (*visit).writeHours)},
+		{"GET /service/motifs", s.with(people.SeeService, (*visit).showReasons)},
+		{"POST /service/motifs", s.with(people.EditService, (*visit).writeReason)},
+		{"GET /service/reglages", s.with(people.SeeService, (*visit).showSettings)},
+		{"POST /service/reglages", s.with(people.EditService, (*visit).writeSettings)},
+		{"GET /service/agents", s.with(people.SeeService, (*visit).showAgents)},
+		{"POST /service/agents", s.with(people.EditAgents, (*visit).writeAgent)},
+		{"GET /service/agents/competences", s.with(people.SeeService, func(v *visit) { v.see("/service/agents", nil) })},
+		{"POST /service/agents/competences", s.with(people.EditService, (*visit).writeSkill)},
+		{"GET /service/liens", s.with(people.SeeService, (*visit).showLinkList)},
+		{"GET /service/liens/{link}", s.with(people.SeeService, (*visit).showLink)},
+		{"POST /service/liens/{link}", s.with(people.EditService, (*visit).writeLink)},
+		{"GET /service/ecouter", s.with(people.SeeService, (*visit).showRehearsal)},
+		{"GET " + phonePath, static(phoneScript, "text/javascript; charset=utf-8")},
+		{"GET /service/appeler", s.with(people.SeeService, (*visit).showPhone)},
+		{"POST /service/appeler", s.with(people.SeeService, (*visit).openPhone)},
+		{"GET /service/appeler/flux", s.with(people.SeeService, (*visit).streamPhone)},
+		{"GET /service/appeler/ws", s.with(people.SeeService, (*visit).phoneSocket)},
+		{"GET /service/brouillon", s.with(people.SeeService, (*visit).showDraft)},
+		{"POST /service/brouillon", s.with(people.SeeService, (*visit).publishDraft)},
+		{"POST /service/brouillon/{id}/oublier", s.with(people.EditService, (*visit).dropDraft)},
+		{"GET /comptes", s.with(people.SeePeople, (*visit).showPeople)},
+		{"POST /comptes", s.with(people.GivePeople, (*visit).addAccount)},
+		{"GET /comptes/{name}", s.with(people.SeePeople, (*visit).showAccount)},
+		{"POST /comptes/{name}", s.with(people.GivePeople, (*visit).changeAccount)},
+		{"POST /comptes/{name}/lien", s.with(people.GivePeople, (*visit).newLink)},
+		{"POST /comptes/{name}/deconnecter", s.with(people.GivePeople, (*visit).endSessions)},
+		{"GET /moi", s.with("", (*visit).showOwn)},
+		{"POST /moi/mot-de-passe", s.with("", (*visit).changePassword)},
+		{"POST /moi/deconnecter", s.with("", (*visit).signOutEverywhere)},
+		{"GET /journal", s.with(people.SeeLog, (*visit).showLog)},
+		{"GET /journal/export", s.with(people.SeeLog, (*visit).exportLog)},
+		{"/", s.open(func(v *visit) { v.stop(http.StatusNotFound, "missing") })},
+	}
+	if s.Theme != nil {
+		files := http.StripPrefix("/theme/", http.FileServerFS(s.Theme))
+		all = append(all, route{"GET /theme/", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private, max-age=3600")
+			files.ServeHTTP(w, r)
+		}})
+	}
+	for _, form := range onlyForms { // who asks for the address of a form that was refused comes to its page
+		page, _, has := strings.Cut(form, "/{")
+		if !has {
+			page = path.Dir(form)
+		}
+		all = append(all, route{"GET " + form, s.with("", func(v *visit) { v.see(page, nil) })})
+	}
+	return all
 }
 
 // open serves whoever comes.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -36,23 +37,27 @@ type Roster interface {
 
 // agentsView are the agents, their teams and skills.
 type agentsView struct {
-	Rows []agentForm
-	Was  string
-	Edit bool
+	Rows   []agentForm
+	Edit   bool
+	Skills []string // their names, for who may not write them
 }
 
+// agentForm is an agent as they are written on the page.
 type agentForm struct {
-	ID, Name, Team string
-	Skills         []skillField
-	Languages      []langField
-	Teams          []string
-	Has            string // skills, in words
+	ID, Name, Team string // ID: "" for a new one
+	Typed          string // the number that was typed for it
+	// Was is the agent as the sender of the form saw them, "" for a new one.
+	Was       string
+	Skills    []skillField
+	Languages []langField
+	Teams     []string
+	// Has are the skills, and Speaks the languages, in words.
+	Has, Speaks string
+	Drop, Open  bool
+	Theirs      *theirs
 }
 
-type skillField struct {
-	ID, Name string
-	Level    int // 0: they have it not
-}
+type skillField struct{ ID, Name, Level string }
 
 const highestLevel = 5
 
@@ -60,58 +65,148 @@ var agentID = regexp.MustCompile(`^[0-9]{3,10}$`)
 
 func (v *visit) showAgents() {
 	v.told()
-	v.agentsPage(nil, "", nil)
+	v.agentsPage(nil, nil)
 }
 
-// agentsPage gives the page; typed is the form with errors, was what its sender saw, and skill that of a skill.
-func (v *visit) agentsPage(typed *Agent, was string, skill *skillForm) {
-	list, now, err := v.s.Roster.Agents(v.r.Context())
+// seen is the agent in a form, for who sends it: another text is another agent.
+func (a Agent) seen() string {
+	raw, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // texts and numbers
+	}
+	return string(raw)
+}
+
+// seenAgent is who has a number, as a form has them; "" for nobody.
+func seenAgent(list []Agent, id string) string {
+	if i := slices.IndexFunc(list, func(a Agent) bool { return a.ID == id }); i >= 0 {
+		return list[i].seen()
+	}
+	return ""
+}
+
+// agentsPage gives the page; typed is the form with errors, skill that of a skill.
+func (v *visit) agentsPage(typed *agentForm, skill *skillForm) {
+	list, _, err := v.s.Roster.Agents(v.r.Context())
 	if err != nil {
 		v.fail("list the agents", err)
 		return
 	}
-	w := &agentsView{Was: now, Edit: v.Me.May(people.EditAgents)}
-	if typed != nil && was != "" && was != now { // they have seen it by now
-		v.wrong("main", "part.changed")
+	if typed != nil && !v.agentNow(typed, list) {
+		return
 	}
-	teams := map[string]bool{}
+	w := &agentsView{Edit: v.Me.May(people.EditAgents)}
+	var teams []string
 	for _, a := range list {
-		teams[a.Team] = a.Team != ""
-	}
-	known := slices.Sorted(maps.Keys(teams))
-	fresh := Agent{}
-	for _, a := range list {
+		f := v.agentForm(a)
+		f.Was = a.seen()
 		if typed != nil && typed.ID == a.ID {
-			a = *typed
+			f = *typed
 		}
-		w.Rows = append(w.Rows, v.agentForm(a, known))
+		w.Rows = append(w.Rows, f)
+		if a.Team != "" {
+			teams = append(teams, a.Team)
+		}
 	}
-	if typed != nil && !slices.ContainsFunc(list, func(a Agent) bool { return a.ID == typed.ID }) {
-		fresh = *typed
+	if fresh := v.agentForm(Agent{}); w.Edit {
+		if typed != nil && typed.ID == "" {
+			fresh = *typed
+		}
+		w.Rows = append(w.Rows, fresh)
 	}
-	w.Rows = append(w.Rows, v.agentForm(fresh, known))
+	slices.Sort(teams)
+	teams = slices.Compact(teams)
+	for i := range w.Rows {
+		w.Rows[i].Teams = teams
+	}
 	v.Agents = w
 	if v.Edits() && !v.skillForms(skill) {
 		return
 	}
+	if !v.Edits() {
+		for _, id := range slices.Sorted(maps.Keys(v.def.Skills)) {
+			w.Skills = append(w.Skills, v.skillName(id))
+		}
+	}
 	v.render(http.StatusOK, "agents.html", v.T("agents.title"))
 }
 
-func (v *visit) agentForm(a Agent, teams []string) agentForm {
-	f := agentForm{ID: a.ID, Name: a.Name, Team: a.Team, Teams: teams}
-	var has []string
+// agentNow adds to a form what another person made of its agent meanwhile, which the next attempt has seen. One who is
+// no more is new in it. ok is false when the page of a failure was given.
+func (v *visit) agentNow(f *agentForm, list []Agent) (ok bool) {
+	f.Open = true
+	now := seenAgent(list, f.ID)
+	if now == f.Was {
+		return true
+	}
+	f.Theirs = &theirs{Title: v.T("theirs"), Text: v.T("part.out")}
+	if f.Theirs.Who, ok = v.lastAct("agent", f.ID); !ok {
+		return false
+	}
+	if f.Was = now; now == "" {
+		f.ID, f.Typed = "", f.ID
+		return true
+	}
+	i := slices.IndexFunc(list, func(a Agent) bool { return a.ID == f.ID })
+	a := v.agentForm(list[i])
+	f.Theirs.Text = v.listed(v.T("agents.name"), a.Name, v.T("agents.team"), a.Team, v.T("agents.skills"), a.Has, v.T("agents.languages"), a.Speaks)
+	return true
+}
+
+// agentForm is the form of an agent.
+func (v *visit) agentForm(a Agent) agentForm {
+	f := agentForm{ID: a.ID, Name: a.Name, Team: a.Team}
+	var has, speaks []string
 	for _, s := range slices.Sorted(maps.Keys(v.def.Skills)) {
 		name := v.phrase(v.def.Skills[s])
-		f.Skills = append(f.Skills, skillField{s, name, a.Skills[s]})
+		f.Skills = append(f.Skills, skillField{s, name, strconv.Itoa(a.Skills[s])})
 		if a.Skills[s] > 0 {
 			has = append(has, fmt.Sprintf("%s (%d)", name, a.Skills[s]))
 		}
 	}
-	f.Has = strings.Join(has, ", ")
 	for _, l := range v.def.Languages {
-		f.Languages = append(f.Languages, langField{Lang: l, Name: v.T("lang." + string(l)), Needed: slices.Contains(a.Languages, l)})
+		field := langField{Lang: l, Name: v.T("lang." + string(l)), Needed: slices.Contains(a.Languages, l)}
+		f.Languages = append(f.Languages, field)
+		if field.Needed {
+			speaks = append(speaks, field.Name)
+		}
 	}
+	f.Has, f.Speaks = strings.Join(has, ", "), strings.Join(speaks, ", ")
 	return f
+}
+
+// typedAgent reads the form, and the agent that it makes. What is wrong is added to the errors.
+func (v *visit) typedAgent() (*agentForm, Agent) {
+	id := v.post("id")
+	a := Agent{ID: id, Name: v.post("name"), Team: v.post("team"), Skills: map[string]int{}}
+	for _, l := range v.r.PostForm["language"] {
+		if slices.Contains(v.def.Languages, call.Lang(l)) {
+			a.Languages = append(a.Languages, call.Lang(l))
+		}
+	}
+	form := v.agentForm(a)
+	f := &form
+	if f.Was, f.Drop = v.r.PostFormValue("was"), v.post("drop") != ""; f.Was == "" {
+		f.ID, f.Typed = "", id
+	}
+	for i := range f.Skills {
+		s := &f.Skills[i]
+		s.Level = v.post("skill_" + s.ID)
+		switch n, err := strconv.Atoi(s.Level); {
+		case s.Level == "":
+		case err != nil || n < 0 || n > highestLevel:
+			v.wrong("skill-"+s.ID+"-"+f.ID, "agents.error.level", "skill", s.Name, "max", highestLevel)
+		case n > 0:
+			a.Skills[s.ID] = n
+		}
+	}
+	if !agentID.MatchString(id) {
+		v.wrong("id-", "agents.error.id")
+	}
+	if a.Name == "" {
+		v.wrong("name-"+f.ID, "agents.error.name")
+	}
+	return f, a
 }
 
 // writeAgent changes one agent, makes a new one, or takes one away.
@@ -119,55 +214,45 @@ func (v *visit) writeAgent() {
 	if !v.filled() {
 		return
 	}
-	post := v.r.PostFormValue
-	a := Agent{ID: strings.TrimSpace(post("id")), Name: strings.TrimSpace(post("name")), Team: strings.TrimSpace(post("team")), Skills: map[string]int{}}
-	for s := range v.def.Skills {
-		if n, err := strconv.Atoi(post("skill_" + s)); err == nil && n > 0 && n <= highestLevel {
-			a.Skills[s] = n
-		}
-	}
-	for _, l := range v.r.PostForm["language"] {
-		if slices.Contains(v.def.Languages, call.Lang(l)) {
-			a.Languages = append(a.Languages, call.Lang(l))
-		}
-	}
-	if !agentID.MatchString(a.ID) {
-		v.wrong("id-", "agents.error.id")
-	}
-	if a.Name == "" {
-		v.wrong("name-"+a.ID, "agents.error.name")
-	}
-	was := strings.ReplaceAll(post("was"), "\r\n", "\n")
-	list, _, err := v.s.Roster.Agents(v.r.Context())
+	f, a := v.typedAgent()
+	list, was, err := v.s.Roster.Agents(v.r.Context())
 	if err != nil {
 		v.fail("list the agents", err)
 		return
 	}
 	i := slices.IndexFunc(list, func(b Agent) bool { return b.ID == a.ID })
-	gone := post("drop") != ""
+	switch {
+	case f.ID == "" && i >= 0:
+		v.wrong("id-", "agents.error.taken", "name", list[i].Name)
+	case f.ID != "" && i < 0: // the page has them as a new one
+		v.wrong("name-", "part.changed")
+	case f.ID != "" && f.Was != list[i].seen():
+		v.wrong("name-"+f.ID, "part.changed")
+	}
 	switch {
 	case len(v.Errors) > 0:
-		v.agentsPage(&a, "", nil)
+		v.agentsPage(f, nil)
 		return
-	case i >= 0 && gone:
+	case f.Drop && i >= 0:
 		list = slices.Delete(list, i, i+1)
 	case i >= 0:
 		list[i] = a
-	case !gone:
+	case !f.Drop:
 		list = append(list, a)
 	}
 	switch err := v.s.Roster.SetAgents(v.r.Context(), list, was); {
-	case errors.Is(err, drafts.ErrChanged):
-		v.agentsPage(&a, was, nil)
+	case errors.Is(err, drafts.ErrChanged): // this moment
+		v.wrong("name-"+f.ID, "part.changed")
+		v.agentsPage(f, nil)
 	case errors.Is(err, drafts.ErrUnfit), errors.Is(err, service.ErrByHand):
 		v.s.Log.Warn("the agents were not changed", "by", v.Me.Name, "err", err)
-		v.wrong("name-"+a.ID, "agents.error.unfit")
-		v.agentsPage(&a, "", nil)
+		v.wrong("name-"+f.ID, "agents.error.unfit")
+		v.agentsPage(f, nil)
 	case err != nil:
 		v.fail("write the agents", err)
 	default:
 		what := "agent.changed"
-		if gone {
+		if f.Drop {
 			what = "agent.removed"
 		}
 		v.log(what, a.ID, a.Name)

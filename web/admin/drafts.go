@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"decroche/call"
 	"decroche/drafts"
 	"decroche/people"
 	"decroche/service"
@@ -23,16 +25,15 @@ type part struct {
 type partForm struct {
 	ID    string
 	Fresh bool // a new one, whose name is asked for
-	part
-	Draft  bool
-	Out    bool   // the draft takes it out
-	Drop   bool   // whoever writes takes it out
-	Theirs string // what another editor wrote, after a conflict
+	formPart
+	Out  bool   // the draft takes it out
+	Drop bool   // whoever writes takes it out
+	Read string // what who may not write reads
 }
 
 // sentPart is the part of a form that was sent for an id; a new one is named in it.
 func (v *visit) sentPart(id string) partForm {
-	f := partForm{ID: id, Fresh: id == unnamed, part: v.seenPart(""), Drop: v.post("drop") != ""}
+	f := partForm{ID: id, Fresh: id == unnamed, formPart: formPart{part: v.seenPart("")}, Drop: v.post("drop") != ""}
 	if f.Fresh {
 		f.ID, f.part = v.post("id"), part{}
 	}
@@ -55,15 +56,10 @@ func (v *visit) stands(f *partForm, section string) (ok bool) {
 	if f.Fresh {
 		return true
 	}
-	path := section + "." + f.ID
-	value, current, ok := v.partOf(path)
-	if !ok {
+	if f.formPart, ok = v.formPart(section+"."+f.ID, &f.part); !ok {
 		return false
 	}
-	if f.part != current {
-		f.Theirs = cmp.Or(v.partText(path, value), v.T("plan.out.theirs"))
-	}
-	f.part, f.Draft, f.Out = current, current.Seen != 0, current.Seen != 0 && value == ""
+	f.Out = f.Draft && f.Was == ""
 	return true
 }
 
@@ -76,6 +72,7 @@ type draftView struct {
 	Publish            bool // whoever reads may
 	Second             bool // by another person than the authors
 	History            []draftRow
+	Lost               []draftRow // what another wrote over, or forgot
 }
 
 type draftRow struct {
@@ -148,19 +145,36 @@ func (v *visit) draftPage() {
 	case l.Refused != nil:
 		d.Problems = append(d.Problems, findingRow{What: v.reason(l.Refused), Error: true})
 	}
-	past, err := v.s.Drafts.Store.History(v.r.Context(), "", historyShown)
-	if err != nil {
-		v.fail("read what was changed", err)
+	if !v.draftsPast(d) {
 		return
-	}
-	for _, c := range past {
-		d.History = append(d.History, draftRow{
-			ID: c.ID, Path: c.Path, Name: v.partName(c.Path), Now: c.Was, Value: c.Value,
-			Who: v.T("draft.published", "who", c.By, "by", c.SettledBy, "when", v.when(c.Settled)),
-		})
 	}
 	v.Draft = d
 	v.render(http.StatusOK, "draft.html", v.T("draft.title"))
+}
+
+// draftsPast adds what was published, and what another than its author wrote over or forgot. ok is false when the page
+// of a failure was given.
+func (v *visit) draftsPast(d *draftView) (ok bool) {
+	past, err := v.s.Drafts.Store.History(v.r.Context(), "", historyShown)
+	if err != nil {
+		v.fail("read what was changed", err)
+		return false
+	}
+	for _, c := range past {
+		d.History = append(d.History, draftRow{Name: v.partName(c.Path), Who: v.T("draft.published", "who", c.By, "by", c.SettledBy, "when", v.when(c.Settled))})
+	}
+	lost, err := v.s.Drafts.Store.Lost(v.r.Context(), historyShown)
+	if err != nil {
+		v.fail("read what was written over", err)
+		return false
+	}
+	for _, c := range lost {
+		d.Lost = append(d.Lost, draftRow{
+			Name: v.partName(c.Path), Value: cmp.Or(v.partText(c.Path, c.Value), v.T("part.out")),
+			Who: v.T("draft.lost.by", "who", c.By, "at", v.when(c.At), "by", c.SettledBy, "when", v.when(c.Settled)),
+		})
+	}
+	return true
 }
 
 // mayPublish: editors may, or where a second person is asked for, approvers who wrote none of it.
@@ -205,7 +219,10 @@ func (v *visit) partName(path string) string {
 // partText shows the value of a part: texts, weeks, settings, plans and links as they are read, all else as it is written.
 func (v *visit) partText(path, value string) string {
 	if s := v.setting(path); s != nil {
-		if slices.Contains(s.words, value) {
+		switch {
+		case value == "":
+			return v.T("setting.usual")
+		case slices.Contains(s.words, value):
 			return v.T("setting." + s.id + "." + value)
 		}
 		return v.shown(*s, value)
@@ -222,11 +239,42 @@ func (v *visit) partText(path, value string) string {
 	case section == "prompts", section == "skills":
 		return v.textText(v.textOf(value))
 	case section == "plans":
-		return v.planText(name, value)
+		return v.planText(v.planIn(name, value))
 	case section == "links":
-		return v.linkText(name, value)
+		return v.linkText(v.linkIn(name, value))
+	case path == "holidays":
+		return v.T("holidays." + value)
+	case path == "closures", path == "openings", section == "reasons":
+		return v.keyText(value)
 	}
 	return value
+}
+
+// keyWords are the keys of closures, openings and reasons, and what the catalogue calls them.
+var keyWords = map[string]string{
+	"from": "hours.from", "until": "hours.until", "why": "hours.why", "prompt": "hours.prompt", "day": "write.day", "hours": "hours.ranges",
+	"label": "part.label", "directorate": "part.directorate", "simple": "reasons.simple", "retired": "part.retired",
+}
+
+var keyLine = regexp.MustCompile(`(?m)^([ -]*)([a-z]+):(?: ("?true"?)$)?`)
+
+// keyText is the YAML of a list or a group as people read it: its keys are said in their words.
+func (v *visit) keyText(value string) string {
+	return keyLine.ReplaceAllStringFunc(value, func(line string) string {
+		m := keyLine.FindStringSubmatch(line)
+		words, known := keyWords[m[2]]
+		switch {
+		case slices.Contains(v.def.Languages, call.Lang(m[2])):
+			words = "lang." + m[2]
+		case !known:
+			return line
+		}
+		said := m[1] + v.T("part.key", "key", v.T(words))
+		if m[3] != "" {
+			said += " " + v.T("part.yes")
+		}
+		return said
+	})
 }
 
 // textText is a text in each of its languages.
@@ -378,6 +426,9 @@ func (v *visit) Sub() (all []tab) {
 	}
 	return all
 }
+
+// Reads says that the account may read the definition.
+func (v *visit) Reads() bool { return v.Me.May(people.SeeService) }
 
 // Edits says that the account may change the definition.
 func (v *visit) Edits() bool { return v.Me.May(people.EditService) }

@@ -8,3 +8,11 @@ func Hurry(idle, seen, alive time.Duration) (restore func()) {
 	idleLife, seenEvery, aliveEvery = idle, seen, alive
 	return func() { idleLife, seenEvery, aliveEvery = before[0], before[1], before[2] }
 }
+
+// Patterns are the addresses of the site, as its mux has them; Handler was called before.
+func (s *Server) Patterns() (all []string) {
+	for _, r := range s.routes() {
+		all = append(all, r.pattern)
+	}
+	return all
+}

@@ -17,11 +17,12 @@ type hoursView struct {
 	Days     []string // their names, Monday first
 	Weeks    []weekForm
 	Holidays []choice
-	HolyPart part
+	HolyPart formPart
 	Closures []closureField
-	Closing  part
+	Closing  formPart
 	Openings []openingField
-	Opening  part
+	Opening  formPart
+	Special  []choice // holidays, closures and openings, for who may not write
 	Prompts  []choice
 	Calendar []weekRow
 }
@@ -30,8 +31,26 @@ type hoursView struct {
 type weekForm struct {
 	ID, Name, Hint string
 	Days           []dayField
-	part
-	Draft bool
+	formPart
+	Read string
+}
+
+// hoursTyped is the form of the page that was sent and cannot be kept: its part, what its sender saw, what they typed.
+type hoursTyped struct {
+	path     string
+	seen     part
+	days     []dayField
+	holidays string
+	closures []closureField
+	openings []openingField
+}
+
+// sent is what the sender of the form of a part saw, nil if another form was sent, or none.
+func (t *hoursTyped) sent(path string) *part {
+	if t == nil || t.path != path {
+		return nil
+	}
+	return &t.seen
 }
 
 type dayField struct{ ID, Name, Text string }
@@ -89,24 +108,27 @@ var weeks = []week{
 	}, true},
 }
 
-// weekForms are the weeks as the definition has them.
-func (v *visit) weekForms() (forms []weekForm, ok bool) {
+// weekForms are the weeks as the definition has them, one of them as it was typed.
+func (v *visit) weekForms(typed *hoursTyped) (forms []weekForm, ok bool) {
 	for _, w := range weeks {
 		hours, there := w.of(v.def)
 		if !there {
 			continue
 		}
-		_, seen, ok := v.partOf(w.path)
+		p, ok := v.formPart(w.path, typed.sent(w.path))
 		if !ok {
 			return nil, false
 		}
-		f := weekForm{ID: w.id, Name: v.T("hours.week." + w.id), Hint: v.T("hours.week." + w.id + ".hint"), part: seen, Draft: seen.Seen != 0}
+		f := weekForm{ID: w.id, Name: v.T("hours.week." + w.id), Hint: v.T("hours.week." + w.id + ".hint"), formPart: p, Read: v.weekText(p.Was)}
 		for _, d := range weekdays {
 			day := dayField{w.dayID(d.id), v.T("day." + d.id), ""}
 			if hours != nil {
 				day.Text = rangesText(hours.Week[d.day])
 			}
 			f.Days = append(f.Days, day)
+		}
+		if typed.sent(w.path) != nil {
+			f.Days = typed.days
 		}
 		forms = append(forms, f)
 	}
@@ -145,54 +167,39 @@ func (v *visit) showHours() {
 	v.hoursPage(nil)
 }
 
-// hoursPage gives the page. typed is what one of its forms has, by its name, after an error.
-func (v *visit) hoursPage(typed *hoursView) {
+// hoursPage gives the page. typed is what one of its forms has, after an error: nothing that was typed is lost.
+func (v *visit) hoursPage(typed *hoursTyped) {
 	if v.look() == nil {
 		return
 	}
 	h := &hoursView{}
-	parts := map[string]*part{"holidays": &h.HolyPart, "closures": &h.Closing, "openings": &h.Opening}
-	for path, p := range parts {
-		_, seen, ok := v.partOf(path)
-		if !ok {
+	var ok bool
+	for path, p := range map[string]*formPart{"holidays": &h.HolyPart, "closures": &h.Closing, "openings": &h.Opening} {
+		if *p, ok = v.formPart(path, typed.sent(path)); !ok {
 			return
 		}
-		*p = seen
 	}
 	for _, d := range weekdays {
 		h.Days = append(h.Days, v.T("day."+d.id))
 	}
-	var ok bool
-	if h.Weeks, ok = v.weekForms(); !ok {
+	if h.Weeks, ok = v.weekForms(typed); !ok {
 		return
 	}
+	v.specialDays(h)
+	for _, p := range []struct{ path, value string }{{"holidays", h.HolyPart.Was}, {"closures", h.Closing.Was}, {"openings", h.Opening.Was}} {
+		h.Special = append(h.Special, choice{v.partText(p.path, p.value), v.T("hours." + p.path), false})
+	}
+	chosen := string(v.def.Holidays)
+	switch {
+	case typed.sent("holidays") != nil:
+		chosen = typed.holidays
+	case typed.sent("closures") != nil:
+		h.Closures = typed.closures
+	case typed.sent("openings") != nil:
+		h.Openings = typed.openings
+	}
 	for _, set := range service.HolidaySets() {
-		h.Holidays = append(h.Holidays, choice{string(set), v.T("holidays." + string(set)), v.def.Holidays == set})
-	}
-	for _, c := range v.def.Closures {
-		f := closureField{From: c.From.Format(time.DateOnly), FromAt: clockText(c.From), Why: c.Why, Prompt: c.Prompt}
-		until := c.Until
-		if f.UntilAt = clockText(until); f.UntilAt == "" { // the last day is in it, as people say it
-			until = until.AddDate(0, 0, -1)
-		}
-		f.Until = until.Format(time.DateOnly)
-		h.Closures = append(h.Closures, f)
-	}
-	for _, o := range v.def.Openings {
-		h.Openings = append(h.Openings, openingField{Day: o.Day.Format(time.DateOnly), Hours: rangesText(o.Ranges)})
-	}
-	if typed != nil { // nothing that was typed is lost
-		for _, w := range typed.Weeks {
-			if i := slices.IndexFunc(h.Weeks, func(f weekForm) bool { return f.ID == w.ID }); i >= 0 {
-				h.Weeks[i].Days = w.Days
-			}
-		}
-		if typed.Closures != nil {
-			h.Closures = typed.Closures
-		}
-		if typed.Openings != nil {
-			h.Openings = typed.Openings
-		}
+		h.Holidays = append(h.Holidays, choice{string(set), v.T("holidays." + string(set)), string(set) == chosen})
 	}
 	h.Closures = append(h.Closures, closureField{})
 	h.Openings = append(h.Openings, openingField{})
@@ -205,6 +212,22 @@ func (v *visit) hoursPage(typed *hoursView) {
 	h.Calendar = v.calendar()
 	v.Hours = h
 	v.render(http.StatusOK, "hours.html", v.T("hours.title"))
+}
+
+// specialDays adds the closures and openings, as the definition has them.
+func (v *visit) specialDays(h *hoursView) {
+	for _, c := range v.def.Closures {
+		f := closureField{From: c.From.Format(time.DateOnly), FromAt: clockText(c.From), Why: c.Why, Prompt: c.Prompt}
+		until := c.Until
+		if f.UntilAt = clockText(until); f.UntilAt == "" { // the last day is in it, as people say it
+			until = until.AddDate(0, 0, -1)
+		}
+		f.Until = until.Format(time.DateOnly)
+		h.Closures = append(h.Closures, f)
+	}
+	for _, o := range v.def.Openings {
+		h.Openings = append(h.Openings, openingField{Day: o.Day.Format(time.DateOnly), Hours: rangesText(o.Ranges)})
+	}
 }
 
 func (v *visit) promptChoices(chosen string) []choice {
@@ -311,38 +334,38 @@ func (v *visit) writeHours() {
 	if !v.filled() || v.look() == nil {
 		return
 	}
-	typed := &hoursView{}
-	var path, value, field string
-	path = v.r.PathValue("part")
-	at := slices.IndexFunc(weeks, func(w week) bool { return w.id == path })
+	typed := &hoursTyped{path: v.r.PathValue("part"), seen: v.seenPart("")}
+	var value, field string
+	at := slices.IndexFunc(weeks, func(w week) bool { return w.id == typed.path })
 	switch {
 	case at >= 0:
 		w := weeks[at]
-		path, value, field = w.path, v.typedWeek(w, typed), w.dayID("mon")
-	case path == "holidays":
-		value, field = service.Scalar(v.r.PostFormValue("holidays")), "holidays"
-	case path == "closures":
+		typed.path, value, field = w.path, v.typedWeek(w, typed), w.dayID("mon")
+	case typed.path == "holidays":
+		typed.holidays = v.r.PostFormValue("holidays")
+		value, field = service.Scalar(typed.holidays), "holidays"
+	case typed.path == "closures":
 		value, field = v.typedClosures(typed), "from-0"
-	case path == "openings":
+	case typed.path == "openings":
 		value, field = v.typedOpenings(typed), "day-0"
 	default:
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	if len(v.Errors) == 0 && v.writePart(field, path, value, v.seenPart("")) {
+	if len(v.Errors) == 0 && v.writePart(field, typed.path, value, typed.seen) {
 		v.see("/service/horaires?fait=brouillon", nil)
 		return
 	}
 	v.hoursPage(typed)
 }
 
-func (v *visit) typedWeek(w week, typed *hoursView) string {
+func (v *visit) typedWeek(w week, typed *hoursTyped) string {
 	var pairs []string
-	form, written := weekForm{ID: w.id}, false
+	written := false
 	for _, d := range weekdays {
 		id := w.dayID(d.id)
 		s := v.r.PostFormValue(id)
-		form.Days = append(form.Days, dayField{id, v.T("day." + d.id), s})
+		typed.days = append(typed.days, dayField{id, v.T("day." + d.id), s})
 		ranges, ok := typedRanges(s)
 		if !ok {
 			v.wrong(id, "hours.error.ranges", "day", v.T("day."+d.id))
@@ -350,14 +373,13 @@ func (v *visit) typedWeek(w week, typed *hoursView) string {
 		written = written || strings.TrimSpace(s) != ""
 		pairs = append(pairs, d.id, ranges)
 	}
-	typed.Weeks = []weekForm{form}
 	if w.unsaid && !written {
 		return ""
 	}
 	return service.Fields(pairs...)
 }
 
-func (v *visit) typedClosures(typed *hoursView) string {
+func (v *visit) typedClosures(typed *hoursTyped) string {
 	var items []string
 	post := v.r.PostFormValue
 	for n := range 200 {
@@ -369,19 +391,19 @@ func (v *visit) typedClosures(typed *hoursView) string {
 		if f.From == "" && f.Until == "" && f.Why == "" || post("drop"+id) != "" {
 			continue
 		}
-		typed.Closures = append(typed.Closures, f)
+		typed.closures = append(typed.closures, f)
 		if f.Until == "" {
 			f.Until = f.From
 		}
 		items = append(items, service.Fields("from", strings.TrimSpace(f.From+" "+f.FromAt), "until", strings.TrimSpace(f.Until+" "+f.UntilAt), "why", f.Why, "prompt", f.Prompt))
 		if f.From == "" {
-			v.wrong("from"+id, "write.error.moment")
+			v.wrong(fmt.Sprint("from-", len(typed.closures)-1), "write.error.moment") // where the page has it now
 		}
 	}
 	return service.Items(items)
 }
 
-func (v *visit) typedOpenings(typed *hoursView) string {
+func (v *visit) typedOpenings(typed *hoursTyped) string {
 	var items []string
 	post := v.r.PostFormValue
 	for n := range 200 {
@@ -393,7 +415,8 @@ func (v *visit) typedOpenings(typed *hoursView) string {
 		if f.Day == "" && f.Hours == "" || post("drop"+id) != "" {
 			continue
 		}
-		typed.Openings = append(typed.Openings, f)
+		typed.openings = append(typed.openings, f)
+		id = fmt.Sprint("-", len(typed.openings)-1) // where the page has it now
 		ranges, ok := typedRanges(f.Hours)
 		if !ok || ranges == "closed" {
 			v.wrong("hours"+id, "hours.error.ranges", "day", f.Day)

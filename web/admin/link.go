@@ -63,6 +63,10 @@ func (v *visit) showLink() {
 		return
 	}
 	if id == unnamed {
+		if !v.Edits() {
+			v.stop(http.StatusForbidden, "forbidden")
+			return
+		}
 		v.linkFormPage(v.linkFormOf(&service.Link{Every: service.DefaultLinkEvery}, part{}))
 		return
 	}
@@ -78,7 +82,9 @@ func (v *visit) showLink() {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	v.linkFormPage(v.linkFormOf(l, p))
+	f := v.linkFormOf(l, p)
+	f.Read = v.linkText(l)
+	v.linkFormPage(f)
 }
 
 // linkIn reads a link as a draft has it; one that is not written is new.
@@ -95,7 +101,7 @@ func (v *visit) linkIn(id, value string) *service.Link {
 
 func (v *visit) linkFormOf(l *service.Link, seen part) *linkForm {
 	f := &linkForm{
-		partForm: partForm{ID: l.ID, Fresh: l.ID == "", part: seen}, Labels: v.labelFields("label", "", l.Label),
+		partForm: partForm{ID: l.ID, Fresh: l.ID == "", formPart: formPart{part: seen}}, Labels: v.labelFields("label", "", l.Label),
 		URL: l.URL, Check: l.Check, Every: cmp.Or(shownSpan(l.Every), "0"), Spoken: l.Spoken, Prompts: l.Prompts,
 	}
 	if l.Check == l.URL {
@@ -178,8 +184,7 @@ func (v *visit) linkFormPage(f *linkForm) {
 }
 
 // linkText is a link as people read it, for who compares two.
-func (v *visit) linkText(id, value string) string {
-	l := v.linkIn(id, value)
+func (v *visit) linkText(l *service.Link) string {
 	var lines []string
 	add := func(what, value string) {
 		if value != "" {

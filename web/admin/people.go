@@ -26,7 +26,8 @@ type accountView struct {
 	Roles []roleChoice
 	Give  bool
 	// Link is that of a new password, shown once.
-	Link string
+	Link   string
+	Theirs *theirs
 }
 
 type roleChoice struct {
@@ -48,21 +49,26 @@ func (v *visit) peoplePage(fresh people.Account) {
 	v.People = &peopleView{New: fresh, Give: v.Me.May(people.GivePeople)}
 	v.Account = &accountView{Account: fresh, Roles: v.roles(fresh.Roles)}
 	for _, a := range all {
-		row := accountRow{Name: a.Name, Full: a.Full, State: v.T("people.open")}
-		var names []string
-		for _, r := range a.Roles {
-			names = append(names, v.T("role."+string(r)))
-		}
-		row.Roles = strings.Join(names, ", ")
-		switch {
-		case a.Closed:
-			row.State = v.T("people.closed")
-		case a.Password == "":
-			row.State = v.T("people.new")
-		}
-		v.People.All = append(v.People.All, row)
+		v.People.All = append(v.People.All, v.accountRow(a))
 	}
 	v.render(http.StatusOK, "people.html", v.T("people.title"))
+}
+
+// accountRow is an account in words.
+func (v *visit) accountRow(a people.Account) accountRow {
+	row := accountRow{Name: a.Name, Full: a.Full, State: v.T("people.open")}
+	var names []string
+	for _, r := range a.Roles {
+		names = append(names, v.T("role."+string(r)))
+	}
+	row.Roles = strings.Join(names, ", ")
+	switch {
+	case a.Closed:
+		row.State = v.T("people.closed")
+	case a.Password == "":
+		row.State = v.T("people.new")
+	}
+	return row
 }
 
 func (v *visit) roles(chosen []people.Role) (all []roleChoice) {
@@ -136,16 +142,15 @@ func (v *visit) accountPage(name, link string) {
 
 func (v *visit) changeAccount() {
 	a := v.typed(v.r.PathValue("name"))
+	var other *theirs
 	_, err := v.s.People.Change(v.r.Context(), v.Me.Name, a)
 	switch {
-	case errors.Is(err, people.ErrChanged): // what was typed is shown over what is there now
-		now, err := v.s.Accounts.Account(v.r.Context(), a.Name)
-		if err != nil {
-			v.fail("read an account", err)
+	case errors.Is(err, people.ErrChanged): // what was typed is shown beside what is there now
+		var ok bool
+		if other, a.Version, ok = v.accountNow(a.Name); !ok {
 			return
 		}
 		v.wrong("full", "people.changed")
-		a.Version = now.Version
 	case errors.Is(err, people.ErrLast):
 		v.wrong("role-agent", "people.last")
 	case errors.Is(err, people.ErrNone):
@@ -159,8 +164,22 @@ func (v *visit) changeAccount() {
 		v.see("/comptes/"+url.PathEscape(a.Name)+"?fait=compte", nil)
 		return
 	}
-	v.Account = &accountView{Account: a, Roles: v.roles(a.Roles), Give: true}
+	v.Account = &accountView{Account: a, Roles: v.roles(a.Roles), Give: true, Theirs: other}
 	v.render(http.StatusOK, "account.html", v.T("people.title"))
+}
+
+// accountNow is what another person made of an account since its form was filled in, and which version that is. ok is
+// false when the page of a failure was given.
+func (v *visit) accountNow(name string) (t *theirs, version int64, ok bool) {
+	a, err := v.s.Accounts.Account(v.r.Context(), name)
+	if err != nil {
+		v.fail("read an account", err)
+		return nil, 0, false
+	}
+	row := v.accountRow(a)
+	t = &theirs{Title: v.T("theirs"), Text: v.listed(v.T("people.full"), row.Full, v.T("people.roles"), row.Roles, v.T("people.state"), row.State)}
+	t.Who, ok = v.lastAct("account", name)
+	return t, a.Version, ok
 }
 
 func (v *visit) newLink() { v.linkPage(v.r.PathValue("name")) }

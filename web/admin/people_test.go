@@ -70,58 +70,6 @@ func TestWrongPasswordsCostAWait(t *testing.T) {
 	}
 }
 
-func TestWhoMayDoWhatIsHeldTo(t *testing.T) {
-	s := open(t)
-	v := map[people.Role]*visitor{}
-	for _, r := range people.Roles {
-		v[r] = s.account(string(r), r)
-	}
-	for path, may := range map[string][]people.Role{
-		"/messages":         people.Roles,
-		"/messages/nouveau": {people.Supervisor, people.Editor, people.Admin},
-		"/direct":           people.Roles,
-		"/indicateurs":      {people.Supervisor, people.Manager, people.Admin, people.Auditor},
-		"/indicateurs/contacts?indicateur=received": {people.Supervisor, people.Manager, people.Admin, people.Auditor},
-		"/sites":                   people.Roles,
-		"/service/textes":          {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
-		"/service/textes/accueil":  {people.Editor, people.Admin},
-		"/plans/afflux/modifier":   {people.Editor, people.Admin},
-		"/service/liens/demarches": {people.Editor, people.Admin},
-		"/service/brouillon":       {people.Supervisor, people.Editor, people.Approver, people.Manager, people.Admin, people.Auditor},
-		"/comptes":                 {people.Admin, people.Auditor},
-		"/comptes/agent":           {people.Admin, people.Auditor},
-		"/journal":                 {people.Manager, people.Admin, people.Auditor},
-	} {
-		for _, r := range people.Roles {
-			want := 403
-			for _, m := range may {
-				if m == r {
-					want = 200
-				}
-			}
-			if v[r].get(path); v[r].status != want {
-				t.Errorf("%s as %s: %d, want %d", path, r, v[r].status, want)
-			}
-		}
-	}
-	v[people.Auditor].do(http.MethodPost, "/comptes", url.Values{"name": {"autre"}}).wants(403)
-	v[people.Manager].do(http.MethodPost, "/messages/1/arreter", nil).wants(403)
-	s.visitor().do(http.MethodPost, "/messages/1/arreter", nil).wants(401, "Vous n'êtes plus connecté")
-}
-
-func TestTwoEditorsOfAnAccountLoseNothing(t *testing.T) {
-	s := open(t)
-	v := s.account("camille", people.Admin)
-	s.account("lou", people.Editor)
-	v.get("/comptes/lou")
-	action, mine := v.form("/comptes/lou")
-	_, err := s.srv.People.Change(s.Context(), "autre", people.Account{Name: "lou", Full: "Lou Autre", Roles: []people.Role{people.Editor, people.Manager}})
-	s.must(err)
-	mine.Set("full", "Lou Mienne")
-	v.do(http.MethodPost, action, mine).wants(422, "a changé entre-temps", "Lou Mienne")
-	v.submitTo("/comptes/lou").wants(200, "Le compte est enregistré", "Lou Mienne")
-}
-
 func TestOnesOwnPasswordIsChangedAndOtherSessionsEnd(t *testing.T) {
 	s := open(t)
 	here, elsewhere := s.account("camille", people.Manager), s.visitor()

@@ -73,6 +73,10 @@ func (v *visit) showPlan() {
 		return
 	}
 	if id == unnamed {
+		if !v.Edits() {
+			v.stop(http.StatusForbidden, "forbidden")
+			return
+		}
 		v.planPage(v.formOf(service.NewPlan(""), part{}))
 		return
 	}
@@ -88,7 +92,9 @@ func (v *visit) showPlan() {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	v.planPage(v.formOf(plan, p))
+	f := v.formOf(plan, p)
+	f.Read = v.planText(plan)
+	v.planPage(f)
 }
 
 // planIn reads a plan as a draft has it; one that is not written is new.
@@ -106,7 +112,7 @@ func (v *visit) planIn(id, value string) *service.Plan {
 
 // formOf fills in the form of a plan.
 func (v *visit) formOf(p *service.Plan, seen part) *planForm {
-	f := &planForm{partForm: partForm{ID: p.ID, Fresh: p.ID == "", part: seen}, Labels: v.labelFields("label", "", p.Label), Ends: shownSpan(p.Ends), Above: shownSpan(p.OfferAbove)}
+	f := &planForm{partForm: partForm{ID: p.ID, Fresh: p.ID == "", formPart: formPart{part: seen}}, Labels: v.labelFields("label", "", p.Label), Ends: shownSpan(p.Ends), Above: shownSpan(p.OfferAbove)}
 	for _, m := range p.Messages {
 		f.Messages = append(f.Messages, planMessageForm{Prompt: m.Prompt, Place: planPlace(m), Effect: planEffect(m)})
 	}
@@ -502,8 +508,7 @@ func (v *visit) planPrompts(chosen string) []choice {
 }
 
 // planText is a plan as people read it, for who compares two.
-func (v *visit) planText(id, value string) string {
-	p := v.planIn(id, value)
+func (v *visit) planText(p *service.Plan) string {
 	var lines []string
 	for _, lang := range v.def.Languages {
 		lines = append(lines, v.T("plan.line", "what", v.T("lang."+string(lang)), "value", p.Label[lang].Say))

@@ -164,5 +164,5 @@ func TestTwoEditorsOfAPlanLoseNothing(t *testing.T) {
 	a.get("/plans/afflux/modifier")
 	b.get("/plans/afflux/modifier").submit("drop", "1").wants(200, "Un brouillon retire ce plan")
 	a.submit("above", "5 min").wants(422, "Cette partie a été retirée", `value="5 min"`)
-	s.account("dom", people.Supervisor).get("/plans").wants(200, "Afflux d'appels", "Activer ce plan").lacks("/modifier", "Un brouillon")
+	s.account("dom", people.Supervisor).get("/plans").wants(200, "Afflux d'appels", "Activer ce plan", "Voir le plan").lacks("Modifier le plan", "Un brouillon")
 }

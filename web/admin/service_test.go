@@ -14,7 +14,6 @@ import (
 
 	"decroche/people"
 	"decroche/service"
-	"decroche/web/admin"
 )
 
 // written is the definition as its file says now.
@@ -259,30 +258,4 @@ func TestAPlanIsSwitchedOnInOneClickAndOffAgain(t *testing.T) {
 	v.get("/messages").wants(200, "Aucun message")
 	s.account("lou", people.Auditor).get("/plans").wants(200, "Afflux").lacks("Activer ce plan")
 	s.account("dom", people.Manager).get("/journal").wants(200, "Plan activé", "Plan arrêté")
-}
-
-func TestAgentsAreChangedAndTwoEditorsLoseNothing(t *testing.T) {
-	s := open(t)
-	s.roster.list = []admin.Agent{{ID: "2001", Name: "Camille Martin", Team: "accueil", Skills: map[string]int{"accueil": 3}}}
-	v := s.account("camille", people.Supervisor)
-	v.get("/service/agents").wants(200, "Camille Martin", "Accueil général (3)", "accueil")
-	w := s.account("lou", people.Admin).get("/service/agents")
-	form := func(v *visitor, pairs ...string) url.Values {
-		f := url.Values{"was": {regexp.MustCompile(`name="was" value="([^"]*)"`).FindStringSubmatch(v.body)[1]}}
-		for i := 0; i < len(pairs); i += 2 {
-			f.Add(pairs[i], pairs[i+1])
-		}
-		return f
-	}
-	mine := form(w, "id", "2001", "name", "Camille Durand", "skill_conduite", "4")
-	v.do(http.MethodPost, "/service/agents", form(v, "id", "2002", "name", "Noé Bernard", "team", "titres", "skill_etrangers", "5", "language", "fr", "language", "xx")).wants(200, "C'est enregistré", "Noé Bernard", "Droit au séjour (5)")
-	w.do(http.MethodPost, "/service/agents", mine).wants(422, "Une autre personne a changé", "Camille Durand")
-	w.do(http.MethodPost, "/service/agents", form(w, "id", "2001", "name", "Camille Durand", "skill_conduite", "4", "skill_accueil", "9")).wants(200, "Camille Durand", "Noé Bernard")
-	if a := s.roster.list; len(a) != 2 || a[0].Skills["conduite"] != 4 || len(a[0].Skills) != 1 || len(a[1].Languages) != 1 {
-		t.Errorf("the agents are %+v", a)
-	}
-	w.do(http.MethodPost, "/service/agents", form(w, "id", "20", "name", "")).wants(422, "3 à 10 chiffres", "Écrivez le nom")
-	w.do(http.MethodPost, "/service/agents", form(w.get("/service/agents"), "id", "2002", "name", "Noé", "team", "refus")).wants(422, "La ligne n'a pas accepté")
-	w.do(http.MethodPost, "/service/agents", form(w.get("/service/agents"), "id", "2002", "name", "Noé", "drop", "1")).wants(200, "C'est enregistré").lacks("Noé Bernard")
-	s.account("dom", people.Editor).get("/service/agents").wants(200, "Camille Durand").lacks(`action="/service/agents"`)
 }

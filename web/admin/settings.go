@@ -73,8 +73,7 @@ type settingGroup struct {
 type settingField struct {
 	ID, Name, Hint, Value string
 	Words                 []choice
-	part
-	Draft bool
+	formPart
 }
 
 // allSettings are those of the service, and of each of its queues.
@@ -122,7 +121,12 @@ func (v *visit) settingsPage(typed map[string]string) {
 	w := &settingsView{}
 	last := ""
 	for _, s := range v.allSettings() {
-		value, p, ok := v.partOf(s.path)
+		var sent *part // by who could not keep it
+		if v.ErrorOf(s.path) != "" {
+			seen := v.seenPart(s.path + ":")
+			sent = &seen
+		}
+		p, ok := v.formPart(s.path, sent)
 		if !ok {
 			return
 		}
@@ -130,7 +134,7 @@ func (v *visit) settingsPage(typed map[string]string) {
 			last = key
 			w.Groups = append(w.Groups, settingGroup{Name: v.T("settings."+s.group) + s.of(v)})
 		}
-		f := settingField{ID: s.path, Name: v.T("setting." + s.id), Hint: v.T("setting." + s.id + ".hint"), Value: v.shown(s, value), part: p, Draft: p.Seen != 0}
+		f := settingField{ID: s.path, Name: v.T("setting." + s.id), Hint: v.T("setting." + s.id + ".hint"), Value: v.shown(s, p.Was), formPart: p}
 		if t, is := typed[s.path]; is {
 			f.Value = t
 		}
@@ -223,11 +227,12 @@ func (v *visit) writeSettings() {
 type reasonsView struct{ Rows []reasonRow }
 
 type reasonRow struct {
-	ID, Directorate string
+	ID, Directorate string // ID: "" for a new one
+	Typed           string // the name that was typed for it
 	Labels          []langField
 	Simple, Retired bool
-	part
-	Draft bool
+	formPart
+	Read string
 }
 
 func (v *visit) showReasons() {
@@ -252,24 +257,39 @@ func (v *visit) reasonsPage(typed *reasonRow) {
 	}) {
 		r := v.def.Reasons[id]
 		row := reasonRow{ID: id, Directorate: r.Directorate, Simple: r.Simple, Retired: r.Retired, Labels: v.labels(r.Label)}
-		_, p, ok := v.partOf("reasons." + id)
-		if !ok {
+		var sent *part
+		if typed != nil && typed.ID == id {
+			row, sent = *typed, &typed.part
+		}
+		var ok bool
+		if row.formPart, ok = v.formPart("reasons."+id, sent); !ok {
 			return
 		}
-		row.part, row.Draft = p, p.Seen != 0
-		if typed != nil && typed.ID == id {
-			typed.part, typed.Draft = row.part, row.Draft
-			row = *typed
-		}
+		row.Read = v.partText("reasons."+id, row.Was)
 		w.Rows = append(w.Rows, row)
 	}
-	fresh := reasonRow{Labels: v.labels(nil)}
-	if typed != nil && v.def.Reasons[typed.ID] == nil {
-		fresh = *typed
+	if fresh, ok := v.freshReason(typed); !ok {
+		return
+	} else if v.Edits() {
+		w.Rows = append(w.Rows, fresh)
 	}
-	w.Rows = append(w.Rows, fresh)
 	v.Reasons = w
 	v.render(http.StatusOK, "reasons.html", v.T("reasons.title"))
+}
+
+// freshReason is the form of a new reason: empty, as it was typed, or of one that is no more, and may be made anew.
+func (v *visit) freshReason(typed *reasonRow) (row reasonRow, ok bool) {
+	if typed == nil || v.def.Reasons[typed.ID] != nil {
+		return reasonRow{Labels: v.labels(nil)}, true
+	}
+	row = *typed
+	if typed.ID != "" {
+		if row.formPart, ok = v.formPart("reasons."+typed.ID, &typed.part); !ok {
+			return row, false
+		}
+		row.ID, row.Typed = "", typed.ID
+	}
+	return row, true
 }
 
 func (v *visit) labels(t service.Text) (all []langField) {
@@ -285,7 +305,13 @@ func (v *visit) writeReason() {
 		return
 	}
 	post := v.r.PostFormValue
-	row := &reasonRow{ID: strings.TrimSpace(post("id")), Directorate: strings.TrimSpace(post("directorate")), Simple: post("simple") != "", Retired: post("retired") != ""}
+	row := &reasonRow{Directorate: strings.TrimSpace(post("directorate")), Simple: post("simple") != "", Retired: post("retired") != "", formPart: formPart{part: v.seenPart("")}}
+	id := strings.TrimSpace(post("id"))
+	if row.Was == "" { // a new one
+		row.Typed = id
+	} else {
+		row.ID = id
+	}
 	label := service.Text{}
 	for _, lang := range v.def.Languages {
 		label[lang] = service.Phrase{Say: strings.TrimSpace(post("label_" + string(lang)))}
@@ -294,9 +320,7 @@ func (v *visit) writeReason() {
 		}
 	}
 	row.Labels = v.labels(label)
-	if !promptName.MatchString(row.ID) {
-		v.wrong("id", "reasons.error.id")
-	}
+	v.newName("id", id, row.ID == "" && v.def.Reasons[id] != nil)
 	value := "label:\n" + indent(label.YAML(v.def.Languages))
 	if row.Simple {
 		value += "simple: true\n"
@@ -307,7 +331,7 @@ func (v *visit) writeReason() {
 	if row.Retired {
 		value += "retired: true\n"
 	}
-	if len(v.Errors) == 0 && v.writePart("label_"+string(v.def.Languages[0])+"-"+row.ID, "reasons."+row.ID, value, v.seenPart("")) {
+	if len(v.Errors) == 0 && v.writePart("label_"+string(v.def.Languages[0])+"-"+row.ID, "reasons."+id, value, row.part) {
 		v.see("/service/motifs?fait=brouillon", nil)
 		return
 	}

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -13,10 +12,9 @@ type skillForm struct {
 	ID, Name string // "" for a new one
 	Typed    string // the name that was typed for it
 	Labels   []field
-	part
-	Draft, Out, Drop bool // Out: a draft takes it out
-	Open             bool
-	Theirs           string // what another editor wrote, after a conflict
+	formPart
+	Out, Drop bool // Out: a draft takes it out
+	Open      bool
 }
 
 // skillForms adds the skills, as their drafts have them, to the page of agents; typed is one with errors. ok is false
@@ -26,23 +24,28 @@ func (v *visit) skillForms(typed *skillForm) (ok bool) {
 	if l == nil {
 		return false
 	}
-	all := maps.Clone(l.Now.Skills) // one that a draft takes out is listed, to be kept after all
+	all := map[string]service.Text{}
+	if typed != nil { // also one whose draft was forgotten meanwhile
+		all[typed.ID] = nil
+	}
+	maps.Copy(all, l.Now.Skills) // one that a draft takes out is listed, to be kept after all
 	maps.Copy(all, v.def.Skills)
+	delete(all, "") // the new one is the last
 	for _, id := range append(slices.Sorted(maps.Keys(all)), "") {
 		f := skillForm{ID: id, Name: v.phrase(all[id])}
+		var sent *part
+		if typed != nil && typed.ID == id {
+			sent = &typed.part
+		}
 		if id != "" {
-			value, seen, ok := v.partOf("skills." + id)
-			if !ok {
+			if f.formPart, ok = v.formPart("skills."+id, sent); !ok {
 				return false
 			}
-			f.part, f.Draft, f.Out = seen, seen.Seen != 0, seen.Seen != 0 && value == ""
+			f.Out = f.Draft && f.Was == ""
 		}
 		f.Labels = v.labelFields("skill", "-"+id, all[id])
-		if typed != nil && typed.ID == id {
+		if sent != nil {
 			f.Typed, f.Drop, f.Open = typed.Typed, typed.Drop, true
-			if typed.part != f.part {
-				f.Theirs = cmp.Or(v.textText(v.textOf(f.Was)), v.T("plan.out.theirs"))
-			}
 			f.Labels = v.labelFields("skill", "-"+id, v.typedWords("skill", "-"+id))
 		}
 		v.Skills = append(v.Skills, f)
@@ -65,7 +68,7 @@ func (v *visit) writeSkill() {
 	if !v.filled() || v.look() == nil {
 		return
 	}
-	f := &skillForm{ID: v.post("of"), Typed: v.post("skill"), part: v.seenPart(""), Drop: v.post("drop-"+v.post("of")) != ""}
+	f := &skillForm{ID: v.post("of"), Typed: v.post("skill"), formPart: formPart{part: v.seenPart("")}, Drop: v.post("drop-"+v.post("of")) != ""}
 	id, ending := f.ID, "-"+f.ID
 	if f.ID == "" {
 		f.part, id = part{}, f.Typed
@@ -81,5 +84,5 @@ func (v *visit) writeSkill() {
 		return
 	}
 	v.def = v.s.Service() // agents have the skills that are in force
-	v.agentsPage(nil, "", f)
+	v.agentsPage(nil, f)
 }

@@ -37,10 +37,9 @@ type textRow struct {
 type textView struct {
 	Name, Where string
 	Fields      []textField
-	part
-	Draft   bool
+	formPart
+	Read    []said // what who may not write reads
 	Now     []said // what callers hear meanwhile
-	Theirs  []said // what another editor wrote, after a conflict
 	Past    []pastText
 	Missing bool
 	Line    bool   // it words what the line says
@@ -228,15 +227,25 @@ func (v *visit) showText() {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	if _, p, ok := v.partOf(x.path); ok {
-		v.textPage(x, p, x.in(v.def), nil)
+	p, ok := v.formPart(x.path, nil)
+	if !ok {
+		return
 	}
+	t := x.in(v.def)
+	if t == nil && !x.line && !v.Edits() { // nobody can write it, and there is nothing to read
+		v.stop(http.StatusNotFound, "missing")
+		return
+	}
+	v.textPage(x, p, t)
 }
 
-func (v *visit) textPage(x aText, p part, t service.Text, theirs []said) {
-	w := &textView{Name: x.name, part: p, Draft: p.Seen != 0, Theirs: theirs, Line: x.line, Where: v.whereSaid(x)}
+func (v *visit) textPage(x aText, p formPart, t service.Text) {
+	w := &textView{Name: x.name, formPart: p, Line: x.line, Where: v.whereSaid(x)}
 	published := x.in(v.s.Service())
 	w.Missing = !x.line && published == nil
+	if !v.Edits() {
+		w.Read = v.saids(x, t)
+	}
 	if w.Draft && !w.Missing {
 		w.Now = v.saids(x, published)
 	}
@@ -380,15 +389,14 @@ func (v *visit) sayable(x aText, t service.Text) bool {
 // textAgain gives the form again with what was typed; what another editor wrote meanwhile is shown
 // beside it, and is what the next attempt has seen.
 func (v *visit) textAgain(x aText, p part, typed service.Text) {
-	value, current, ok := v.partOf(x.path)
+	now, ok := v.formPart(x.path, &p)
 	if !ok {
 		return
 	}
-	var theirs []said
-	if current != p {
-		theirs = v.saids(x, v.textOf(value))
+	if now.Theirs != nil {
+		now.Theirs.Saids = v.saids(x, v.textOf(now.Was))
 	}
-	v.textPage(x, current, typed, theirs)
+	v.textPage(x, now, typed)
 }
 
 func (v *visit) restoreText(x aText, id string) {
