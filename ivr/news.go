@@ -2,6 +2,7 @@ package ivr
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -52,10 +53,9 @@ func (j *Journey) sayIncidents(ctx context.Context, c call.Call, v *Visit, queue
 		next = StepReplaced
 	}
 	for _, m := range j.unheard(v, queue) {
-		if err := c.Say(ctx, j.incident(ctx, v, m)...); err != nil {
+		if err := j.tell(ctx, c, v, m); err != nil {
 			return next, err
 		}
-		j.heard(c, v, m)
 		if next != "" || m.Offer == "" {
 			continue
 		}
@@ -146,9 +146,20 @@ func (j *Journey) offered(ctx context.Context, c call.Call, v *Visit, m Message)
 	return nil, 0
 }
 
-func (j *Journey) heard(c call.Call, v *Visit, m Message) {
-	v.News = append(v.News, m.Words())
-	j.note(c, call.EventMessage, "id", m.ID, "queue", m.Queue)
+// tell says an incident message. Who hangs up meanwhile has heard it too; who is left to the next controller is told
+// again, whole.
+func (j *Journey) tell(ctx context.Context, c call.Call, v *Visit, m Message) error {
+	if gone := context.Cause(ctx); gone != nil { // they left before its first word
+		return gone
+	}
+	err := c.Say(ctx, j.incident(ctx, v, m)...)
+	if err == nil {
+		v.News = append(v.News, m.Words())
+	}
+	if err == nil || errors.Is(context.Cause(ctx), call.ErrHangup) {
+		j.note(c, call.EventMessage, "id", m.ID, "queue", m.Queue)
+	}
+	return err
 }
 
 // incident gives the sounds of a message: in the caller's language, or in French after a
