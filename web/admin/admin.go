@@ -3,6 +3,7 @@
 //	admin.go     the server, what every answer says, sessions, who may see what
 //	rate.go      how much may be asked for
 //	page.go      what every page has
+//	unsaved.go   the words of a form that could not be taken
 //	sign.go      signing in, choosing a password
 //	openid.go    signing in by a provider of OpenID Connect
 //	messages.go  incident messages: listed, listened to, stopped
