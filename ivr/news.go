@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"decroche/call"
 	"decroche/callback"
@@ -146,17 +147,19 @@ func (j *Journey) offered(ctx context.Context, c call.Call, v *Visit, m Message)
 	return nil, 0
 }
 
+// firstWord is how long a message is said before who leaves has heard any of it. A hang-up is told a moment after the
+// sound that it cuts has ended: a message that is said in this moment is said to nobody.
+const firstWord = 500 * time.Millisecond
+
 // tell says an incident message. Who hangs up meanwhile has heard it too; who is left to the next controller is told
 // again, whole.
 func (j *Journey) tell(ctx context.Context, c call.Call, v *Visit, m Message) error {
-	if gone := context.Cause(ctx); gone != nil { // they left before its first word
-		return gone
-	}
+	began := time.Now()
 	err := c.Say(ctx, j.incident(ctx, v, m)...)
 	if err == nil {
 		v.News = append(v.News, m.Words())
 	}
-	if err == nil || errors.Is(context.Cause(ctx), call.ErrHangup) {
+	if time.Since(began) >= firstWord && (err == nil || errors.Is(context.Cause(ctx), call.ErrHangup)) {
 		j.note(c, call.EventMessage, "id", m.ID, "queue", m.Queue)
 	}
 	return err

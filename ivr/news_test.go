@@ -136,11 +136,13 @@ func TestWhoHangsUpDuringAMessageHasHeardIt(t *testing.T) {
 				t.Errorf("the journal has %v, want %d of them", got, want)
 			}
 		}
-		early, midway, whole := s.dial(general), s.dial(general), s.dial(general)
+		early, atFirst, midway, whole := s.dial(general), s.dial(general), s.dial(general), s.dial(general)
 		time.Sleep(time.Second)
 		early.hangsUp()
+		time.Sleep(1200 * time.Millisecond) // as when the hang-up of who left during the welcome is told late
+		atFirst.hangsUp()
 		heard(0)
-		time.Sleep(2 * time.Second)
+		time.Sleep(800 * time.Millisecond)
 		midway.hangsUp()
 		heard(1)
 		left := s.restart(whole)[0] // while the message is said: the next controller says it whole
