@@ -13,7 +13,7 @@ const (
 	EventArrived       EventKind = "arrived"         // from (masked by the store's policy), to, trunk, withheld, held_by_dialplan_ms, service, public, open, source; the store adds the pseudonyms caller and caller_was
 	EventResumed       EventKind = "resumed"         // step; an earlier controller drove the call
 	EventLanguage      EventKind = "language"        // lang, by
-	EventMessage       EventKind = "message"         // id; an incident message was heard
+	EventMessage       EventKind = "message"         // id, queue; an incident message was heard, or the caller left while it was said. To who waits it is said after_ms later, and lasts lasts_ms
 	EventMenu          EventKind = "menu"            // menu, choice ("" none)
 	EventInfo          EventKind = "info"            // info; heard to its end
 	EventReason        EventKind = "reason"          // reason, by (menu, info, agent, page, import); the last one holds

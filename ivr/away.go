@@ -24,10 +24,9 @@ func (j *Journey) closed(ctx context.Context, c call.Call, v *Visit) (string, er
 	}
 	// What a message offers is for who can reach a person: here a callback is offered to all.
 	for _, m := range j.unheard(v, "") {
-		if err := c.Say(ctx, j.incident(ctx, v, m)...); err != nil {
+		if err := j.tell(ctx, c, v, m); err != nil {
 			return "", err
 		}
-		j.heard(c, v, m)
 	}
 	w := v.def.Closed
 	w.Prompt = first

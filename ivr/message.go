@@ -23,10 +23,14 @@ const (
 	messageLang = call.Lang("fr")
 )
 
-// ErrNoMessage is of an id that no message has, ErrMessageOver of one whose place was to be taken and that is over.
+// ErrNoMessage is of an id that no message has, ErrMessageOver of one whose place was to be taken and that is over,
+// ErrMessageReused of a form or a request that made another message before, ErrNotHeld of a message that waits for
+// no second person any more.
 var (
-	ErrNoMessage   = errors.New("there is no such message")
-	ErrMessageOver = errors.New("the message that this one takes the place of is over")
+	ErrNoMessage     = errors.New("there is no such message")
+	ErrMessageOver   = errors.New("the message that this one takes the place of is over")
+	ErrMessageReused = errors.New("the key of the request was used for another message")
+	ErrNotHeld       = errors.New("the message waits for no second person any more")
 )
 
 // Message is an incident message: what callers hear now, for as long as it runs.
@@ -69,6 +73,12 @@ func (m Message) Over(at time.Time) bool {
 func (m Message) Active(at time.Time) bool {
 	return !m.Held && !at.Before(m.From) && !m.Over(at)
 }
+
+// MadeAt says that the request of this moment made the message, and none before it. The log is told of that one.
+func (m Message) MadeAt(created time.Time) bool { return m.Created.UnixMilli() == created.UnixMilli() }
+
+// StoppedAt says that it is the stop of this moment that ended the message, and none before it.
+func (m Message) StoppedAt(at time.Time) bool { return m.Stopped.UnixMilli() == at.UnixMilli() }
 
 // Words is the id by which callers are known to have heard these words.
 func (m Message) Words() int64 { return cmp.Or(m.Continues, m.ID) }

@@ -2,8 +2,10 @@ package ivr
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"decroche/call"
 	"decroche/callback"
@@ -52,10 +54,9 @@ func (j *Journey) sayIncidents(ctx context.Context, c call.Call, v *Visit, queue
 		next = StepReplaced
 	}
 	for _, m := range j.unheard(v, queue) {
-		if err := c.Say(ctx, j.incident(ctx, v, m)...); err != nil {
+		if err := j.tell(ctx, c, v, m); err != nil {
 			return next, err
 		}
-		j.heard(c, v, m)
 		if next != "" || m.Offer == "" {
 			continue
 		}
@@ -146,9 +147,22 @@ func (j *Journey) offered(ctx context.Context, c call.Call, v *Visit, m Message)
 	return nil, 0
 }
 
-func (j *Journey) heard(c call.Call, v *Visit, m Message) {
-	v.News = append(v.News, m.Words())
-	j.note(c, call.EventMessage, "id", m.ID, "queue", m.Queue)
+// firstWord is how long a message is said before who leaves has heard any of it. A hang-up is told a moment after the
+// sound that it cuts has ended: a message that is said in this moment is said to nobody.
+const firstWord = 500 * time.Millisecond
+
+// tell says an incident message. Who hangs up meanwhile has heard it too; who is left to the next controller is told
+// again, whole.
+func (j *Journey) tell(ctx context.Context, c call.Call, v *Visit, m Message) error {
+	began := time.Now()
+	err := c.Say(ctx, j.incident(ctx, v, m)...)
+	if err == nil {
+		v.News = append(v.News, m.Words())
+	}
+	if time.Since(began) >= firstWord && (err == nil || errors.Is(context.Cause(ctx), call.ErrHangup)) {
+		j.note(c, call.EventMessage, "id", m.ID, "queue", m.Queue)
+	}
+	return err
 }
 
 // incident gives the sounds of a message: in the caller's language, or in French after a

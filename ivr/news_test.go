@@ -1,6 +1,8 @@
 package ivr
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,5 +123,52 @@ func TestAMessageThatOnlyLastsLongerIsNotHeardTwice(t *testing.T) {
 		if !heard("message:3") {
 			t.Error("other words were not heard")
 		}
+	})
+}
+
+// The journal has who heard a message: who hung up while it was said too, and who left before it not.
+func TestWhoHangsUpDuringAMessageHasHeardIt(t *testing.T) {
+	play(t, func(s *stage) {
+		s.board.publish(Message{})
+		heard := func(want int) {
+			t.Helper()
+			if got := s.facts.of(call.EventMessage); len(got) != want {
+				t.Errorf("the journal has %v, want %d of them", got, want)
+			}
+		}
+		early, atFirst, midway, whole := s.dial(general), s.dial(general), s.dial(general), s.dial(general)
+		time.Sleep(time.Second)
+		early.hangsUp()
+		time.Sleep(1200 * time.Millisecond) // as when the hang-up of who left during the welcome is told late
+		atFirst.hangsUp()
+		heard(0)
+		time.Sleep(800 * time.Millisecond)
+		midway.hangsUp()
+		heard(1)
+		left := s.restart(whole)[0] // while the message is said: the next controller says it whole
+		heard(1)
+		time.Sleep(3 * time.Second)
+		heard(2)
+		left.hangsUp()
+		heard(2)
+	})
+}
+
+// To who waits a message is said after the journal is told: it has when, and how long.
+func TestTheJournalHasWhenAMessageIsSaidToWhoWaits(t *testing.T) {
+	play(t, func(s *stage) {
+		c := s.waiting(10 * time.Second)
+		s.board.publish(Message{Offer: OfferExit})
+		s.board.publish(Message{})
+		time.Sleep(40 * time.Second)
+		c.hears(c.names()...)
+		var said []string
+		for _, f := range s.facts.of(call.EventMessage) {
+			said = append(said, fmt.Sprintf("%v after %v, for %v", f["id"], f["after_ms"], f["lasts_ms"]))
+		}
+		if want := []string{"1 after 0, for 2000", "2 after 4000, for 2000"}; !slices.Equal(said, want) {
+			t.Errorf("told was %q, want %q", said, want)
+		}
+		c.hangsUp()
 	})
 }

@@ -352,10 +352,12 @@ func (j *Journey) hand(ctx context.Context, c call.Call, v *Visit) (string, erro
 // announce says news not heard yet, then the place in line and a range for the wait.
 // It returns how long the words last.
 func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...string) (time.Duration, error) {
-	sounds := j.prompts(ctx, v, first...)
+	sounds, news := j.prompts(ctx, v, first...), []announced(nil)
 	for _, m := range j.unheard(v, v.Queue) {
-		sounds = append(sounds, j.incident(ctx, v, m)...)
-		j.heard(c, v, m)
+		words := j.incident(ctx, v, m)
+		news = append(news, announced{m, len(sounds), len(sounds) + len(words)})
+		v.News = append(v.News, m.Words())
+		sounds = append(sounds, words...)
 		sounds = append(sounds, j.offeredWaiting(ctx, c, v, m)...)
 	}
 	now := time.Now()
@@ -401,7 +403,20 @@ func (j *Journey) announce(ctx context.Context, c call.Call, v *Visit, first ...
 	} else {
 		sounds = j.paced(ctx, v, sounds)
 	}
-	return length(sounds), c.Announce(ctx, sounds...)
+	if err := c.Announce(ctx, sounds...); err != nil {
+		return 0, err
+	}
+	for _, n := range news {
+		j.note(c, call.EventMessage, "id", n.message.ID, "queue", n.message.Queue,
+			"after_ms", length(sounds[:n.from]).Milliseconds(), "lasts_ms", length(sounds[n.from:n.until]).Milliseconds())
+	}
+	return length(sounds), nil
+}
+
+// announced is an incident message among the sounds of an announcement, which are said while the wait goes on.
+type announced struct {
+	message     Message
+	from, until int
 }
 
 // offeredWaiting is what a message offers to who waits: its key works from then on.

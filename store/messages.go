@@ -19,8 +19,8 @@ var (
 	ErrNoMessage = ivr.ErrNoMessage
 	// ErrMessageOver is returned when the message whose place is to be taken is over.
 	ErrMessageOver = ivr.ErrMessageOver
-	// ErrRequestReused is returned when a request's key was used before for another message.
-	ErrRequestReused = errors.New("the key of the request was used for another message")
+	// ErrRequestReused is returned, with that message, when a request's key was used before for another one.
+	ErrRequestReused = ivr.ErrMessageReused
 )
 
 const messageColumns = `id, text, queue, replaces, from_at, until_at, created_at, created_by, stopped_at, stopped_by, sounds, offer, held, approved_by, instead, continues`
@@ -233,34 +233,41 @@ func (db *DB) Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.
 	return m, nil
 }
 
-// Approve lets out, durably, a message that waits for a second person, and returns it; one that does
-// not wait stays as it is. It returns ivr.ErrOwnMessage when by wrote it, and ErrNoMessage
-// for one that is over, or that nobody wrote.
+// Approve lets out, durably, a message that waits for a second person, and returns it. It returns ivr.ErrNotHeld,
+// with the message as it is, for one that does not wait, ivr.ErrOwnMessage when by wrote it, and ErrNoMessage for one
+// that is over, or that nobody wrote.
 func (db *DB) Approve(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error) {
 	var m ivr.Message
-	err := db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		before, err := messageIn(ctx, tx, id)
+	tried := false // an earlier run of this may have been committed, and not answered
+	err := db.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) (err error) {
+		m, err = messageIn(ctx, tx, id)
 		switch {
 		case err != nil:
 			return err
-		case !before.Held:
-			m = before
+		case !m.Held && tried && m.ApprovedBy == by:
 			return nil
-		case before.CreatedBy == by:
+		case !m.Held:
+			return ivr.ErrNotHeld
+		case m.CreatedBy == by:
 			return ivr.ErrOwnMessage
-		case before.Over(at):
+		case m.Over(at):
 			return ErrNoMessage
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE messages SET held = 0, approved_by = $1 WHERE id = $2 AND held = 1`, clean(by), id); err != nil {
+		n, err := rows(tx.ExecContext(ctx, `UPDATE messages SET held = 0, approved_by = $1 WHERE id = $2 AND held = 1`, clean(by), id))
+		if err != nil {
 			return err
 		}
 		if m, err = messageIn(ctx, tx, id); err != nil {
 			return err
 		}
+		if n == 0 { // another was faster by a moment
+			return ivr.ErrNotHeld
+		}
+		tried = true
 		return takePlace(ctx, tx, m, at)
 	})
 	if err != nil {
-		return ivr.Message{}, fmt.Errorf("let out message %d: %w", id, err)
+		return m, fmt.Errorf("let out message %d: %w", id, err)
 	}
 	return m, nil
 }

@@ -44,9 +44,12 @@ type hearing struct {
 	mu    sync.Mutex
 	at    time.Time
 	facts follower
-	heard map[int64]map[call.ID]time.Time
-	left  map[call.ID]time.Time // of those who heard any: the end of their call, zero before
+	heard map[int64]map[call.ID]span
+	left  map[call.ID]time.Time // of those who heard any: when they hung up, zero while they have not
 }
+
+// span is when a message was said to a caller. It has no length where the journal is told once it was said.
+type span struct{ from, until time.Time }
 
 const (
 	// hearingFresh is how old a count may be, leftAfter how soon a hang-up follows what was heard.
@@ -54,7 +57,7 @@ const (
 	leftAfter    = 10 * time.Second
 )
 
-// of counts those who heard a message, and those of them whose call ended soon after it.
+// of counts those who heard a message, and those of them who hung up while it was said or soon after its end.
 func (h *hearing) of(journal *store.Journal) func(ctx context.Context, m ivr.Message) (heard, left int, err error) {
 	h.facts.kinds = []call.EventKind{call.EventMessage, call.EventEnded}
 	return func(ctx context.Context, m ivr.Message) (heard, left int, err error) {
@@ -70,9 +73,13 @@ func (h *hearing) of(journal *store.Journal) func(ctx context.Context, m ivr.Mes
 			}
 			h.at = time.Now()
 		}
-		for id, at := range h.heard[m.ID] {
+		for id, said := range h.heard[m.ID] {
+			end := h.left[id]
+			if !end.IsZero() && end.Before(said.from) { // before its first word
+				continue
+			}
 			heard++
-			if end := h.left[id]; !end.IsZero() && end.Sub(at) < leftAfter {
+			if !end.IsZero() && end.Sub(said.until) < leftAfter {
 				left++
 			}
 		}
@@ -81,26 +88,42 @@ func (h *hearing) of(journal *store.Journal) func(ctx context.Context, m ivr.Mes
 }
 
 func (h *hearing) begin() {
-	h.heard, h.left = map[int64]map[call.ID]time.Time{}, map[call.ID]time.Time{}
+	h.heard, h.left = map[int64]map[call.ID]span{}, map[call.ID]time.Time{}
 }
 
 func (h *hearing) take(f store.Entry) error {
 	if f.Kind == call.EventEnded {
-		if _, any := h.left[f.Call]; any {
-			h.left[f.Call] = f.At
-		}
-		return nil
+		return h.ended(f)
 	}
 	var told struct {
-		ID int64 `json:"id"`
+		ID      int64 `json:"id"`
+		AfterMS int64 `json:"after_ms"`
+		LastsMS int64 `json:"lasts_ms"`
 	}
 	if err := json.Unmarshal(f.Data, &told); err != nil {
 		return fmt.Errorf("fact %d of the journal: %w", f.ID, err)
 	}
 	if h.heard[told.ID] == nil {
-		h.heard[told.ID] = map[call.ID]time.Time{}
+		h.heard[told.ID] = map[call.ID]span{}
 	}
-	h.heard[told.ID][f.Call] = f.At
+	from := f.At.Add(time.Duration(told.AfterMS) * time.Millisecond)
+	h.heard[told.ID][f.Call] = span{from, from.Add(time.Duration(told.LastsMS) * time.Millisecond)}
 	h.left[f.Call] = time.Time{}
+	return nil
+}
+
+// ended takes the end of a call that the caller hung up. Ends that we made, and those of a conversation with an agent,
+// say nothing of a message; nor does one of who pressed a key because it was all they needed.
+func (h *hearing) ended(f store.Entry) error {
+	if _, any := h.left[f.Call]; !any {
+		return nil
+	}
+	var end call.End
+	if err := json.Unmarshal(f.Data, &end); err != nil {
+		return fmt.Errorf("fact %d of the journal: %w", f.ID, err)
+	}
+	if end.Reason == call.ReasonCallerHungUp && end.Outcome != call.Answered {
+		h.left[f.Call] = f.At
+	}
 	return nil
 }

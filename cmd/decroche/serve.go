@@ -213,7 +213,7 @@ func (s *server) assemble(ctx context.Context) error {
 		return err
 	}
 	s.http = s.httpServer((&api.Server{
-		Floor: s.floor, Messages: s.db, Rehearse: s.rehearse, Changed: s.board.Refresh,
+		Floor: s.floor, Messages: s.db, Acts: s.db.People(), Rehearse: s.rehearse, Changed: s.board.Refresh,
 		Desk: s.desk.book, Promises: s.db.Promises(), Texts: s.db.SMS(), Links: s.desk.links,
 		Reports: s.reports, Facts: facts{s.db.Journal()},
 		Privacy: s.office, Surveys: s.surveys, Tags: s.tags, Chats: s.chats, Conversations: s.db.Conversations(), Journal: s.live, Speakers: s.speakers,

@@ -3,10 +3,12 @@ package storetest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,8 +64,8 @@ func publishOnce(t *testing.T, e Engine) {
 			t.Fatalf("one request made the messages %v", ids)
 		}
 	}
-	if _, err := db.Publish(ctx, message("Autre chose"), "request-1"); !errors.Is(err, store.ErrRequestReused) {
-		t.Errorf("the key of another message is taken: %v", err)
+	if m, err := db.Publish(ctx, message("Autre chose"), "request-1"); !errors.Is(err, store.ErrRequestReused) || m.ID != ids[0] {
+		t.Errorf("the key of another message is taken: %+v, %v", m, err)
 	}
 	for range 2 {
 		get(db.Publish(ctx, want, ""))(t)
@@ -112,6 +114,10 @@ func messageLife(t *testing.T, e Engine) {
 	}
 	stopped := get(db.Stop(ctx, m.ID, "dominique", noon.Add(40*time.Minute)))(t)
 	again := get(db.Stop(ctx, m.ID, "camille", noon.Add(45*time.Minute)))(t)
+	twice := get(db.Stop(ctx, m.ID, "dominique", noon.Add(46*time.Minute)))(t) // a double click
+	if !stopped.StoppedAt(noon.Add(40*time.Minute)) || again.StoppedAt(noon.Add(45*time.Minute)) || twice.StoppedAt(noon.Add(46*time.Minute)) {
+		t.Error("it is not the first stop alone that ended the message")
+	}
 	if !reflect.DeepEqual(stopped, again) || again.StoppedBy != "dominique" || !again.Stopped.Equal(noon.Add(40*time.Minute)) {
 		t.Errorf("the first stop must stay: %+v then %+v", stopped, again)
 	}
@@ -146,17 +152,47 @@ func messageHeld(t *testing.T, e Engine) {
 		t.Errorf("an unknown message is let out: %v", err)
 	}
 	out := get(db.Approve(ctx, m.ID, "dominique", noon))(t)
-	again := get(db.Approve(ctx, m.ID, "lou", noon))(t)
-	if out.Held || out.ApprovedBy != "dominique" || !reflect.DeepEqual(out, again) || out.Offer != ivr.OfferCallback {
-		t.Errorf("let out is %+v, then %+v", out, again)
+	for _, late := range []string{"lou", "dominique", "camille"} { // its author too: it is out already
+		again, err := db.Approve(ctx, m.ID, late, noon)
+		if !errors.Is(err, ivr.ErrNotHeld) || !reflect.DeepEqual(out, again) {
+			t.Errorf("let out again, by %s: %+v, %v", late, again, err)
+		}
+	}
+	if out.Held || out.ApprovedBy != "dominique" || out.Offer != ivr.OfferCallback {
+		t.Errorf("let out is %+v", out)
 	}
 	if len(get(db.Active(ctx, noon))(t)) != 1 {
 		t.Error("a message that was let out is not heard")
 	}
+	approvedOnce(t, db, get(db.Publish(ctx, held, ""))(t).ID)
 	stopped := get(db.Publish(ctx, held, ""))(t)
 	get(db.Stop(ctx, stopped.ID, "camille", noon))(t)
 	if _, err := db.Approve(ctx, stopped.ID, "dominique", noon); !errors.Is(err, store.ErrNoMessage) {
 		t.Errorf("a stopped message is let out: %v", err)
+	}
+}
+
+// approvedOnce: of several who let a message out at the same moment one does, and the others are told who it was.
+func approvedOnce(t *testing.T, db *store.DB, id int64) {
+	t.Helper()
+	by := make([]string, 6) // whom each of them is told
+	var did atomic.Int32
+	var wg sync.WaitGroup
+	for i := range by {
+		wg.Go(func() {
+			m, err := db.Approve(t.Context(), id, fmt.Sprint("approver-", i), noon)
+			switch {
+			case err == nil:
+				did.Add(1)
+			case !errors.Is(err, ivr.ErrNotHeld):
+				t.Error(err)
+			}
+			by[i] = m.ApprovedBy
+		})
+	}
+	wg.Wait()
+	if n := did.Load(); n != 1 || by[0] == "" || slices.ContainsFunc(by, func(who string) bool { return who != by[0] }) {
+		t.Errorf("%d persons let a message out, which is told of %q", n, by)
 	}
 }
 

@@ -3,6 +3,7 @@
 //	admin.go     the server, what every answer says, sessions, who may see what
 //	rate.go      how much may be asked for
 //	page.go      what every page has
+//	unsaved.go   the words of a form that could not be taken
 //	sign.go      signing in, choosing a password
 //	openid.go    signing in by a provider of OpenID Connect
 //	messages.go  incident messages: listed, listened to, stopped
@@ -121,7 +122,8 @@ type Server struct {
 	Approval bool
 	// Changed is called after a message was let out or stopped.
 	Changed func(ctx context.Context) error
-	// Heard tells how many callers heard a message, and how many of them hung up within ten seconds of it.
+	// Heard tells how many callers heard a message, and how many of them hung up while it was said or within ten
+	// seconds of its end.
 	Heard func(ctx context.Context, m ivr.Message) (heard, left int, err error)
 	// Today is the day's figures of the live board, by queue; "" is the whole service.
 	Today func(ctx context.Context) (map[string]Day, error)

@@ -253,29 +253,36 @@ func (v *visit) toHear(lang call.Lang, words, from string) (say func(context.Con
 	return func(ctx context.Context) ([]byte, error) { return v.s.Rehearse(ctx, lang, p) }, ok
 }
 
-// approveMessage lets out what another person wrote.
+// approveMessage lets out what another person wrote. Who comes second is told by whom it was, and the log is not.
 func (v *visit) approveMessage() {
 	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
 	if err != nil {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	ctx := v.r.Context()
-	_, err = v.s.Messages.Approve(ctx, id, v.Me.Name, v.now)
+	m, err := v.s.Messages.Approve(context.WithoutCancel(v.r.Context()), id, v.Me.Name, v.now)
 	switch {
+	case errors.Is(err, ivr.ErrNotHeld) && m.ApprovedBy == v.Me.Name: // a double click
+		v.see("/messages?fait=autorise", nil)
+		return
+	case errors.Is(err, ivr.ErrNotHeld):
+		v.Notice = v.T("told.unheld")
+		if m.ApprovedBy != "" {
+			v.Notice = v.T("told.approved", "who", m.ApprovedBy)
+		}
+		v.showMessages()
+		return
 	case errors.Is(err, ivr.ErrOwnMessage):
 		v.stop(http.StatusForbidden, "own")
 		return
 	case errors.Is(err, ivr.ErrNoMessage):
 		v.stop(http.StatusNotFound, "missing")
 		return
-	case err == nil:
-		err = v.s.Changed(ctx)
-	}
-	if err != nil {
+	case err != nil:
 		v.fail("let a message out", err)
 		return
 	}
+	v.changed()
 	v.log("message.approved", strconv.FormatInt(id, 10), "")
 	v.s.Log.Info("incident message let out by a second person", "message", id, "by", v.Me.Name)
 	v.see("/messages?fait=autorise", nil)
@@ -287,22 +294,19 @@ func (v *visit) stopMessage() {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	ctx := v.r.Context()
-	m, err := v.s.Messages.Stop(ctx, id, v.Me.Name, v.now)
-	if errors.Is(err, ivr.ErrNoMessage) {
+	m, err := v.s.Messages.Stop(context.WithoutCancel(v.r.Context()), id, v.Me.Name, v.now)
+	switch {
+	case errors.Is(err, ivr.ErrNoMessage):
 		v.stop(http.StatusNotFound, "missing")
 		return
-	}
-	if err == nil {
-		err = v.s.Changed(ctx)
-	}
-	if err != nil {
+	case err != nil:
 		v.fail("stop a message", err)
 		return
 	}
-	if m.StoppedBy == v.Me.Name {
+	v.changed()
+	if m.StoppedAt(v.now) { // and not by who clicked before
 		v.log("message.stopped", strconv.FormatInt(id, 10), "")
+		v.s.Log.Info("incident message stopped", "message", id, "by", v.Me.Name)
 	}
-	v.s.Log.Info("incident message stopped", "message", id, "by", m.StoppedBy)
 	v.see("/messages?fait=arrete", nil)
 }

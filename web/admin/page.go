@@ -47,8 +47,9 @@ type visit struct {
 	Onward string
 	// Wall: the page is read from afar, and by nobody who clicks.
 	Wall bool
-	// Lines are the sentences of a page that only tells something.
-	Lines []string
+	// Lines are the sentences of a page that only tells something; Unsaved are the words of the form that it answers.
+	Lines   []string
+	Unsaved string
 
 	Sign    *signView
 	Floor   *floorView
@@ -278,6 +279,9 @@ func (v *visit) render(status int, name, title string) {
 // stop gives a page that only tells something: texts "<id>.title" and "<id>.text".
 func (v *visit) stop(status int, id string, pairs ...any) {
 	v.Lines, v.Errors, v.Notice = append(v.Lines, v.T(id+".text", pairs...)), nil, ""
+	if id != "foreign" { // another site's words are not shown as if they were somebody's here
+		v.Unsaved = v.unsaved()
+	}
 	v.render(status, "message.html", v.T(id+".title"))
 }
 
@@ -318,7 +322,7 @@ func (v *visit) told() {
 
 // log writes a line of the log; that it cannot is told, and stops nothing that was done.
 func (v *visit) log(what, about, detail string) {
-	err := v.s.Accounts.Log(v.r.Context(), people.Act{At: v.now, Who: v.Me.Name, What: what, About: about, Detail: detail})
+	err := v.s.Accounts.Log(context.WithoutCancel(v.r.Context()), people.Act{At: v.now, Who: v.Me.Name, What: what, About: about, Detail: detail})
 	if err != nil {
 		v.s.Log.Error("what was done could not be written in the log", "what", what, "about", about, "by", v.Me.Name, "err", err)
 	}

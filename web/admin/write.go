@@ -20,8 +20,10 @@ import (
 // writeView is the form of a message, and what it will be.
 type writeView struct {
 	Key string // names this message: sent twice it is one
-	// Instead is the message that it takes the place of, 0 for none; Runs is when that one is heard.
+	// Instead is the message that it takes the place of, 0 for none, unless it is to be heard Beside it; Runs is when
+	// that one is heard.
 	Instead int64
+	Beside  bool
 	Runs    string
 	Langs   []langField
 	Queue   string
@@ -78,7 +80,7 @@ func (v *visit) showWrite() {
 			w.Instead = m.ID
 		}
 	}
-	v.writePage()
+	v.writePage(http.StatusOK)
 }
 
 // messageOf is a message that the list has, or ivr.ErrNoMessage.
@@ -95,7 +97,7 @@ func (v *visit) messageOf(id int64) (ivr.Message, error) {
 	return ivr.Message{}, ivr.ErrNoMessage
 }
 
-func (v *visit) writePage() {
+func (v *visit) writePage(status int) {
 	w := v.Write
 	w.Max, w.Today = ivr.MessageMaxText, v.now.In(v.zone()).Format(time.DateOnly)
 	if len(w.Langs) == 0 {
@@ -125,7 +127,7 @@ func (v *visit) writePage() {
 	if w.Sure {
 		name, title = "review.html", "review.title"
 	}
-	v.render(http.StatusOK, name, v.T(title))
+	v.render(status, name, v.T(title))
 }
 
 // places are where a message may be heard: everywhere, by the callers of a queue, or of a menu behind the first.
@@ -173,8 +175,12 @@ func (v *visit) typedMessage() ivr.Message {
 		UntilDay: post("until_day"), UntilAt: post("until_at"), Later: post("later") != "", FromDay: post("from_day"), FromAt: post("from_at"),
 	}
 	w.Instead, _ = strconv.ParseInt(post("instead"), 10, 64)
+	w.Beside = post("beside") != ""
 	v.Write = w
-	m := ivr.Message{Instead: w.Instead, Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Created: v.now, From: v.now, CreatedBy: v.Me.Name, Held: v.s.Approval}
+	m := ivr.Message{Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: w.Queue, Created: v.now, From: v.now, CreatedBy: v.Me.Name, Held: v.s.Approval}
+	if !w.Beside {
+		m.Instead = w.Instead
+	}
 	switch w.Effect {
 	case "replace":
 		m.Replace = true
@@ -257,7 +263,7 @@ func (v *visit) write() {
 		if back {
 			v.unfinished()
 		}
-		v.writePage()
+		v.writePage(http.StatusOK)
 		return
 	}
 	for l := range m.Text { // who cannot be heard is not let out, and nobody waits for the rendering
@@ -270,7 +276,7 @@ func (v *visit) write() {
 		}
 	}
 	if len(v.Errors) > 0 {
-		v.writePage()
+		v.writePage(http.StatusOK)
 		return
 	}
 	if step != "publish" {
@@ -281,7 +287,7 @@ func (v *visit) write() {
 		}
 		v.Write.UntilDay, v.Write.UntilAt, v.Write.End = m.Until.In(v.zone()).Format(time.DateOnly), m.Until.In(v.zone()).Format("15:04"), "other"
 		v.Write.Waiting = v.waiting(m.Queue)
-		v.writePage()
+		v.writePage(http.StatusOK)
 		return
 	}
 	v.publish(m)
@@ -298,27 +304,55 @@ func (v *visit) waiting(queue string) string {
 	return v.T("review.waiting", "n", n)
 }
 
+// publish lets the message out. What keeps it from that gives the form back, with all that was typed. It goes on when
+// a second click has made the browser give up the first request.
 func (v *visit) publish(m ivr.Message) {
-	ctx := v.r.Context()
-	kept, err := v.s.Messages.Publish(ctx, m, "site:"+v.Write.Key)
-	if errors.Is(err, ivr.ErrMessageOver) || errors.Is(err, ivr.ErrNoMessage) { // somebody was faster; nothing is lost
+	kept, err := v.s.Messages.Publish(context.WithoutCancel(v.r.Context()), m, "site:"+v.Write.Key)
+	switch {
+	case errors.Is(err, ivr.ErrMessageOver) || errors.Is(err, ivr.ErrNoMessage): // somebody was faster
 		v.Write.Instead = 0
 		v.wrong("main", "write.error.over")
-		v.writePage()
+		v.writePage(http.StatusOK)
+		return
+	case errors.Is(err, ivr.ErrMessageReused) || err == nil && kept.Over(v.now):
+		v.served(kept)
+		return
+	case err != nil:
+		v.s.Log.Error("a message could not be let out; its form is given back", "err", err)
+		v.wrong("main", "write.error.kept")
+		v.writePage(http.StatusServiceUnavailable)
 		return
 	}
-	if err == nil {
-		err = v.s.Changed(ctx)
-	}
-	if err != nil {
-		v.fail("let a message out", err)
-		return
-	}
+	v.changed()
 	what, told := "message.published", "publie"
 	if kept.Held {
 		what, told = "message.written", "attente"
 	}
-	v.log(what, strconv.FormatInt(kept.ID, 10), v.where(m.Queue)+" · "+v.effect(m)+" · "+text.Day(v.Lang, m.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock(v.Lang, m.Until.In(v.zone())))
-	v.s.Log.Info("incident message published", "message", kept.ID, "by", v.Me.Name, "queue", m.Queue, "replace", m.Replace, "offer", m.Offer, "held", m.Held, "until", m.Until)
+	if kept.MadeAt(m.Created) {
+		v.log(what, strconv.FormatInt(kept.ID, 10), v.where(m.Queue)+" · "+v.effect(m)+" · "+text.Day(v.Lang, m.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock(v.Lang, m.Until.In(v.zone())))
+		v.s.Log.Info("incident message published", "message", kept.ID, "by", v.Me.Name, "queue", m.Queue, "replace", m.Replace, "offer", m.Offer, "held", m.Held, "until", m.Until)
+	}
 	v.see("/messages?fait="+told, nil)
+}
+
+// served gives back a form that made another message before: its words were changed since, by who went back to it, or
+// that message is over. The form is a new one, whose message takes the place of the first unless they say otherwise.
+func (v *visit) served(first ivr.Message) {
+	w := v.Write
+	w.Key, w.Instead, w.Beside = rand.Text(), first.ID, false
+	if first.Over(v.now) {
+		w.Instead = 0
+		v.wrong("main", "write.error.served.over")
+	} else {
+		v.wrong("beside", "write.error.served")
+	}
+	v.writePage(http.StatusOK)
+}
+
+// changed tells the line at once of what was let out or stopped. Where that fails nothing is lost: every controller
+// reads the messages again each ivr.BoardPeriod.
+func (v *visit) changed() {
+	if err := v.s.Changed(context.WithoutCancel(v.r.Context())); err != nil {
+		v.s.Log.Error("the line was not told of a message at once; it finds out by itself", "err", err)
+	}
 }

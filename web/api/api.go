@@ -17,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"decroche/call"
 	"decroche/ivr"
 	"decroche/metrics/report"
+	"decroche/people"
 	"decroche/routing"
 	"decroche/service"
 )
@@ -35,10 +37,16 @@ type Messages interface {
 	Stop(ctx context.Context, id int64, by string, at time.Time) (ivr.Message, error)
 }
 
+// Acts is the log of what was done, which the administration site shows.
+type Acts interface {
+	Log(ctx context.Context, act people.Act) error
+}
+
 // Server answers the requests.
 type Server struct {
 	Floor    *routing.Floor
 	Messages Messages
+	Acts     Acts
 	Desk     Desk
 	Promises Promises
 	Texts    Texts
@@ -289,6 +297,8 @@ func (s *Server) messages(r *http.Request) (any, error) {
 	return out, nil
 }
 
+// publish lets a message out at once, also where the site asks for a second person: the token is of who runs the
+// machine, and of its alarms, which have nobody to wait for.
 func (s *Server) publish(r *http.Request) (any, error) {
 	var body Message
 	if err := decode(r, &body); err != nil {
@@ -317,18 +327,38 @@ func (s *Server) publish(r *http.Request) (any, error) {
 	if err := s.Rehearse(r.Context(), m); err != nil {
 		return nil, bad("the message cannot be said: %w", err)
 	}
-	m, err = s.Messages.Publish(r.Context(), m, r.Header.Get("Idempotency-Key"))
-	if errors.Is(err, ivr.ErrNoMessage) || errors.Is(err, ivr.ErrMessageOver) {
+	ctx := context.WithoutCancel(r.Context()) // what is done is logged, though nobody waits for the answer
+	m, err = s.Messages.Publish(ctx, m, r.Header.Get("Idempotency-Key"))
+	if errors.Is(err, ivr.ErrNoMessage) || errors.Is(err, ivr.ErrMessageOver) || errors.Is(err, ivr.ErrMessageReused) {
 		return nil, &fault{http.StatusConflict, err}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Changed(r.Context()); err != nil {
-		return nil, err
+	s.changed(ctx)
+	if m.MadeAt(now) { // and not by the same request before
+		s.log(ctx, "message.published", strconv.FormatInt(m.ID, 10), m.CreatedBy, m.Queue, m.Until.In(s.Zone()).Format("2006-01-02 15:04"))
+		s.Log.Info("incident message published", "message", m.ID, "by", m.CreatedBy, "queue", m.Queue, "replace", m.Replace, "until", m.Until)
 	}
-	s.Log.Info("incident message published", "message", m.ID, "by", m.CreatedBy, "queue", m.Queue, "replace", m.Replace, "until", m.Until)
 	return s.show(m), nil
+}
+
+// changed tells the line at once of what was published or stopped. Where that fails nothing is lost: every controller
+// reads the messages again each ivr.BoardPeriod.
+func (s *Server) changed(ctx context.Context) {
+	if err := s.Changed(ctx); err != nil {
+		s.Log.Error("the line was not told of a message at once; it finds out by itself", "err", err)
+	}
+}
+
+// log writes a line of the log, with what there is of the details; that it cannot is told, and stops nothing that was
+// done. Whoever has the token is "api": the name that they give themselves is a detail.
+func (s *Server) log(ctx context.Context, what, about string, details ...string) {
+	details = slices.DeleteFunc(details, func(d string) bool { return d == "" })
+	act := people.Act{At: time.Now(), Who: "api", What: what, About: about, Detail: strings.Join(details, " · ")}
+	if err := s.Acts.Log(ctx, act); err != nil {
+		s.Log.Error("what was done could not be written in the log", "what", what, "about", about, "err", err)
+	}
 }
 
 func (s *Server) stop(r *http.Request) (any, error) {
@@ -336,14 +366,19 @@ func (s *Server) stop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, bad("the message's id is a number")
 	}
-	m, err := s.Messages.Stop(r.Context(), id, r.URL.Query().Get("by"), time.Now())
-	if err != nil {
+	ctx, by, now := context.WithoutCancel(r.Context()), r.URL.Query().Get("by"), time.Now()
+	m, err := s.Messages.Stop(ctx, id, by, now)
+	switch {
+	case errors.Is(err, ivr.ErrNoMessage):
 		return nil, &fault{http.StatusNotFound, err}
-	}
-	if err := s.Changed(r.Context()); err != nil {
+	case err != nil:
 		return nil, err
 	}
-	s.Log.Info("incident message stopped", "message", m.ID, "by", m.StoppedBy)
+	s.changed(ctx)
+	if m.StoppedAt(now) { // and not before
+		s.log(ctx, "message.stopped", strconv.FormatInt(id, 10), by)
+		s.Log.Info("incident message stopped", "message", m.ID, "by", m.StoppedBy)
+	}
 	return s.show(m), nil
 }
 

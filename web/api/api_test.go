@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"decroche/ivr"
+	"decroche/people"
 	"decroche/routing"
 	"decroche/service"
 )
@@ -51,11 +53,29 @@ func (b *board) Messages(_ context.Context, after time.Time) (list []ivr.Message
 
 func (b *board) Stop(_ context.Context, id int64, by string, at time.Time) (ivr.Message, error) {
 	if id < 1 || int(id) > len(b.list) {
-		return ivr.Message{}, fmt.Errorf("there is no message %d", id)
+		return ivr.Message{}, fmt.Errorf("stop message %d: %w", id, ivr.ErrNoMessage)
 	}
 	m := &b.list[id-1]
-	m.Stopped, m.StoppedBy = at, by
-	return *m, nil
+	if m.Stopped.IsZero() {
+		m.Stopped, m.StoppedBy = at, by
+	}
+	return *m, b.err
+}
+
+// acts is the log of what was done.
+type acts []people.Act
+
+func (a *acts) Log(_ context.Context, act people.Act) error {
+	*a = append(*a, act)
+	return nil
+}
+
+// are the lines as they are read.
+func (a *acts) are() (lines []string) {
+	for _, act := range *a {
+		lines = append(lines, strings.Join([]string{act.Who, act.What, act.About, act.Detail}, " | "))
+	}
+	return lines
 }
 
 // rig is a server with everything around it in memory.
@@ -63,7 +83,9 @@ type rig struct {
 	*Server
 	t       *testing.T
 	board   *board
+	acts    acts
 	changed int
+	stale   error // why the line is not told at once
 	unsaid  error
 	refused error
 	unready error
@@ -82,7 +104,8 @@ func newRig(t *testing.T) *rig {
 	g.Server = &Server{
 		Floor: floor, Messages: g.board, Token: token, Log: slog.New(slog.DiscardHandler),
 		Rehearse: func(context.Context, ivr.Message) error { return g.unsaid },
-		Changed:  func(context.Context) error { g.changed++; return nil },
+		Changed:  func(context.Context) error { g.changed++; return g.stale },
+		Acts:     &g.acts,
 		HasQueue: func(id string) bool { return id == "accueil" },
 		Zone:     func() *time.Location { return paris },
 		Reload:   func(context.Context) (string, error) { return "in force", g.refused },
@@ -223,8 +246,48 @@ func TestAMessageIsPublishedListedAndStopped(t *testing.T) {
 	if status, out, _ := g.do(request{method: "POST", path: "/api/messages/1/stop?by=chef"}); status != 200 || out["active"] != false || out["stopped_by"] != "chef" || g.changed != 3 {
 		t.Errorf("stopped: %d %v, the board was told %d times", status, out, g.changed)
 	}
-	g.refuses(request{method: "POST", path: "/api/messages/7/stop"}, 404, "no message 7")
+	g.refuses(request{method: "POST", path: "/api/messages/7/stop"}, 404, "no such message")
 	g.refuses(request{method: "POST", path: "/api/messages/x/stop"}, 400, "number")
+}
+
+func TestWhatTheAPIDoesIsInTheLogOnce(t *testing.T) {
+	g := newRig(t)
+	g.stale = errors.New("the board cannot be read") // the line finds out by itself
+	sites := newBook()
+	g.Links = sites
+	paris := g.Zone()
+	until := time.Now().Add(time.Hour)
+	body := `{"text": {"fr": "Panne."}, "queue": "accueil", "by": "chef", "until": "` + until.Format(time.RFC3339) + `"}`
+	for range 2 { // as a request is sent again
+		if status, out, _ := g.do(request{"POST", "/api/messages", body, map[string]string{"Idempotency-Key": "k"}}); status != 200 || out["active"] != true || out["held"] != nil {
+			t.Fatalf("%d %v", status, out)
+		}
+		time.Sleep(2 * time.Millisecond) // two requests are never in one millisecond
+	}
+	for _, by := range []string{"chef", "chef", "lou"} {
+		if status, out, _ := g.do(request{method: "POST", path: "/api/messages/1/stop?by=" + by}); status != 200 || out["stopped_by"] != "chef" {
+			t.Errorf("stopped: %d %v", status, out)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	if status, out, _ := g.do(request{method: "POST", path: "/api/links/demarches", body: `{"state": "off", "why": "maintenance", "by": "chef"}`}); status != 200 {
+		t.Errorf("switched: %d %v", status, out)
+	}
+	want := []string{
+		"api | message.published | 1 | chef · accueil · " + until.In(paris).Format("2006-01-02 15:04"),
+		"api | message.stopped | 1 | chef",
+		"api | link.switched | demarches | Non · maintenance · chef",
+	}
+	if got := g.acts.are(); !slices.Equal(got, want) {
+		t.Errorf("the log has %q\nwant %q", got, want)
+	}
+	g.board.err = fmt.Errorf("publish a message: %w", ivr.ErrMessageReused)
+	g.refuses(request{method: "POST", path: "/api/messages", body: body}, 409, "used for another message")
+	g.board.err = errors.New("the database is locked")
+	g.refuses(request{method: "POST", path: "/api/messages/1/stop"}, 500, "locked")
+	if n := len(g.acts); n != 3 {
+		t.Errorf("the log has %q", g.acts.are())
+	}
 }
 
 func TestAnEmptyListIsAnArray(t *testing.T) {

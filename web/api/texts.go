@@ -8,6 +8,7 @@ import (
 
 	"decroche/links"
 	"decroche/sms"
+	"decroche/text"
 )
 
 // Texts reads the outbox and the inbox.
@@ -89,8 +90,10 @@ func (s *Server) setLink(r *http.Request) (any, error) {
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
-	if err := s.Links.Set(r.Context(), r.PathValue("id"), body.State, body.Why, cmp.Or(body.By, "api")); err != nil {
+	ctx, id := context.WithoutCancel(r.Context()), r.PathValue("id")
+	if err := s.Links.Set(ctx, id, body.State, body.Why, cmp.Or(body.By, "api")); err != nil {
 		return nil, &fault{http.StatusBadRequest, err}
 	}
+	s.log(ctx, "link.switched", id, text.Get("fr", "admin.links.state."+body.State), body.Why, body.By)
 	return s.Links.Status(), nil
 }
