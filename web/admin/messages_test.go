@@ -32,6 +32,8 @@ func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
 	v.wants(200, "Vérifier avant de diffuser", "Une panne touche nos services.", "Pas de texte en : Anglais.", `<audio controls`)
 	sound := regexp.MustCompile(`src="(/messages/ecoute[^"]*)"`).FindStringSubmatch(v.body)[1]
 	action, values := v.form("/messages/nouveau")
+	until, err := time.Parse(time.RFC3339, values.Get("until"))
+	s.must(err)
 	w := *v
 	if w.get(sound); w.body != "RIFF of Une panne touche nos services." || w.answer.Get("Content-Type") != "audio/wav" {
 		t.Errorf("the sound is %q", w.body)
@@ -43,7 +45,7 @@ func TestAMessageIsWrittenHeardLetOutAndStopped(t *testing.T) {
 	v.do(http.MethodPost, action, values).wants(200) // a double click
 	all, err := s.db.Messages(s.Context(), time.Time{})
 	s.must(err)
-	if len(all) != 1 || all[0].Queue != "accueil" || all[0].CreatedBy != "camille" || all[0].Replace || time.Until(all[0].Until) < 118*time.Minute || time.Until(all[0].Until) > 2*time.Hour {
+	if len(all) != 1 || all[0].Queue != "accueil" || all[0].CreatedBy != "camille" || all[0].Replace || !all[0].Until.Equal(until) || time.Until(until) < 118*time.Minute || time.Until(until) > 2*time.Hour {
 		t.Fatalf("published: %+v", all)
 	}
 	v.get("/messages").submitTo("/arreter").wants(200, "plus personne ne l'entend", "Terminé")

@@ -38,8 +38,9 @@ type writeView struct {
 	UntilDay, UntilAt string
 	Later             bool
 	FromDay, FromAt   string
-	// What is read before it is let out; set on the second page.
+	// What is read before it is let out; set on the second page. Until is the end in RFC 3339.
 	Sure    bool
+	Until   string
 	Row     messageRow
 	Waiting string
 	Max     int
@@ -224,7 +225,7 @@ func (v *visit) typedMessage() ivr.Message {
 	case "closing":
 		m.Until = v.closing()
 	case "other":
-		m.Until = v.typedMoment("until", w.UntilDay, w.UntilAt)
+		m.Until = v.typedEnd(post("until"))
 	}
 	switch {
 	case w.End == "" || w.End != "other" && m.Until.IsZero():
@@ -238,6 +239,15 @@ func (v *visit) typedMessage() ivr.Message {
 		v.wrong("until_day", "write.error.far", "days", int(ivr.MessageMaxLife/(24*time.Hour)))
 	}
 	return m
+}
+
+// typedEnd is the end that was read before publishing, to the second, or else the one that was typed: a time of day
+// comes twice in the night when the clocks go back.
+func (v *visit) typedEnd(read string) time.Time {
+	if t, err := time.Parse(time.RFC3339, read); err == nil {
+		return t
+	}
+	return v.typedMoment("until", v.Write.UntilDay, v.Write.UntilAt)
 }
 
 // typedMoment reads a day and a time of day in the service's time zone.
@@ -285,6 +295,7 @@ func (v *visit) write() {
 			Texts: v.texts(m), Where: v.where(m.Queue), Effect: v.effect(m), Missing: v.missing(m),
 			Span: v.T("messages.span", "from", v.when(m.From), "until", v.when(m.Until)),
 		}
+		v.Write.Until = m.Until.Format(time.RFC3339)
 		v.Write.UntilDay, v.Write.UntilAt, v.Write.End = m.Until.In(v.zone()).Format(time.DateOnly), m.Until.In(v.zone()).Format("15:04"), "other"
 		v.Write.Waiting = v.waiting(m.Queue)
 		v.writePage(http.StatusOK)
