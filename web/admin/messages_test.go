@@ -176,7 +176,7 @@ func TestARecordingOverASlowLineArrives(t *testing.T) {
 	s := open(t)
 	v := s.account("camille", people.Editor)
 	web := httptest.NewUnstartedServer(s.srv.Handler())
-	web.Config.ReadTimeout, web.Config.WriteTimeout = time.Second, time.Second
+	web.Config.ReadTimeout, web.Config.WriteTimeout = 4*time.Second, 4*time.Second
 	web.Start()
 	defer web.Close()
 	s.web = web
@@ -193,7 +193,7 @@ func TestARecordingOverASlowLineArrives(t *testing.T) {
 	slow, sent := io.Pipe()
 	go func() {
 		for part := range slices.Chunk(form.Bytes(), form.Len()/4+1) {
-			time.Sleep(600 * time.Millisecond)
+			time.Sleep(1500 * time.Millisecond)
 			if _, err := sent.Write(part); err != nil {
 				return
 			}

@@ -64,7 +64,7 @@ func TestSeveralLinesAreOnOneBoard(t *testing.T) {
 			}
 		}
 	}
-	until("(31/40)", 3*time.Second)
+	until("(31/40)", 15*time.Second)
 	close(away)
-	until("ne répond plus depuis", 6*time.Second)
+	until("ne répond plus depuis", 30*time.Second)
 }
