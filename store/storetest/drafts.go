@@ -34,7 +34,7 @@ func draftLife(t *testing.T, e Engine) {
 		t.Error("half of what was dropped was kept")
 	}
 	must(t, db.SettleDrafts(ctx, []int64{other.ID}, drafts.Dropped, "lou", noon)) // and published all the same, the same moment
-	for range 2 { // the answer of the first may be lost
+	for range 2 {                                                                 // the answer of the first may be lost
 		must(t, db.SettleDrafts(ctx, []int64{second.ID, other.ID}, drafts.Published, "dominique", noon))
 	}
 	history := get(db.History(ctx, "prompts.accueil", 10))(t)

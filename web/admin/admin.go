@@ -73,8 +73,9 @@ type Messages interface {
 type Studio interface {
 	// Open gives an account a code to be typed on the private number.
 	Open(by string, now time.Time) (code string, err error)
-	// Recorded gives the recording that the code was used for; "" while there is none.
-	Recorded(code, by string) string
+	// Recorded gives the recording that the code was used for, "" while there is none; known is false for a code that
+	// serves no more, or that this process has not given.
+	Recorded(code, by string, now time.Time) (sound string, known bool)
 }
 
 // Links are the sites that callers are sent to.
