@@ -146,7 +146,8 @@ type Server struct {
 	KeepRecording func(ctx context.Context, ext string, data []byte) (string, error)
 	// Catalogue is what the line says by itself.
 	Catalogue Catalogue
-	// Play plays the journey of a definition; see ivr.Journey.Rehearse.
+	// Play plays the journey of a definition at a moment, with the messages that callers will hear then; see
+	// ivr.Journey.Rehearse.
 	Play func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error)
 	// Theme has theme.css, which follows the site's own style, with the fonts and pictures that it names;
 	// nil: there is none.

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"decroche/call"
 	"decroche/drafts"
+	"decroche/ivr"
 	"decroche/people"
 	"decroche/service"
 	"decroche/web/admin"
@@ -366,5 +368,38 @@ func TestWhatIsDoneIsLoggedAlsoWhenTheTabIsClosed(t *testing.T) {
 	acts, err := s.db.People().Acts(t.Context(), people.Acts{Group: "service", Limit: 10})
 	if err != nil || len(acts) != 1 || acts[0].About != "prompts.ferme" || acts[0].Who != "camille" {
 		t.Errorf("the log has %+v, %v", acts, err)
+	}
+}
+
+// A plan that is on is heard as far as it goes: of a moment after its end nothing of it is.
+func TestAJourneyIsPlayedWithThePlansOfItsMoment(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	base := *s.def.Load()
+	s.srv.Plans.Service = func() *service.Definition { return &base }
+	plan := base.Plans["afflux"]
+	if plan == nil {
+		t.Fatal("the demonstration has no such plan")
+	}
+	s.def.Store(base.With(plan)) // in force, as it is while the plan is on
+	until := time.Now().Add(48 * time.Hour)
+	if _, err := s.srv.Plans.On(t.Context(), "afflux", until, "camille"); err != nil {
+		t.Fatal(err)
+	}
+	var played atomic.Pointer[service.Definition]
+	play := s.srv.Play
+	s.srv.Play = func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error) {
+		played.Store(def)
+		return play(ctx, def, info, at, keys)
+	}
+	for _, version := range []string{"publie", "brouillon"} {
+		for after, on := range map[time.Duration]bool{-24 * time.Hour: false, 24 * time.Hour: true, 72 * time.Hour: false} {
+			at := time.Now().Add(after).In(base.Location)
+			q := url.Values{"jour": {at.Format(time.DateOnly)}, "heure": {at.Format("15:04")}, "version": {version}}
+			v.get("/service/ecouter?"+q.Encode()).wants(200, "Les messages publiés et programmés pour ce moment sont compris")
+			if got := played.Load().Callback.OfferAbove == plan.OfferAbove; got != on {
+				t.Errorf("%s after %s: with the plan: %t, want %t", version, after, got, on)
+			}
+		}
 	}
 }
