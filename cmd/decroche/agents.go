@@ -292,6 +292,7 @@ func (s *server) gauges() []metrics.Gauge {
 		{Name: "decroche_promises_late", Help: "Promises still to be kept whose window is over.", Read: func(emit func(float64, ...string)) {
 			s.countPromises(func(_ map[callback.State]int, late int) { emit(float64(late)) })
 		}},
+		{Name: "decroche_promises_at_risk", Help: "Promises due that nobody keeps yet and whose window ends within a quarter of an hour.", Labels: queue, Read: s.promisesAtRisk},
 		{Name: "decroche_sms_waiting", Help: "Text messages to be sent whose time has come.", Read: func(emit func(float64, ...string)) {
 			s.smsBacklog(func(n int, _ time.Duration) { emit(float64(n)) })
 		}},
@@ -350,6 +351,21 @@ func (s *server) countPromises(emit func(map[callback.State]int, int)) {
 		return
 	}
 	emit(states, late)
+}
+
+// promisesAtRisk counts those of each queue; a queue without any is 0, so that an alert of it ends.
+func (s *server) promisesAtRisk(emit func(float64, ...string)) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+	defer cancel()
+	now := time.Now()
+	all, err := s.db.Promises().Standings(ctx, now, now)
+	if err != nil {
+		s.log.Warn("the promises at risk could not be counted", "err", err)
+		return
+	}
+	for _, q := range s.floor.Queues() {
+		emit(float64(all[q.ID].AtRisk), q.ID)
+	}
 }
 
 func (s *server) smsBacklog(emit func(int, time.Duration)) {

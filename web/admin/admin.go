@@ -125,8 +125,8 @@ type Server struct {
 	Heard func(ctx context.Context, m ivr.Message) (heard, left int, err error)
 	// Today is the day's figures of the live board, by queue; "" is the whole service.
 	Today func(ctx context.Context) (map[string]Day, error)
-	// Alarms are those of now, in words.
-	Alarms func(lang call.Lang) []Alarm
+	// Alarms are those of now, in words, with the figures of the day as they were counted.
+	Alarms func(lang call.Lang, day map[string]Day) []Alarm
 	// Reports are made from the figures as they are now; Facts are those behind a contact.
 	Reports func() report.Source
 	Facts   func(ctx context.Context, id call.ID) ([]call.Event, error)
@@ -167,10 +167,11 @@ type Server struct {
 	made     madePages
 }
 
-// Day is what the live board says of the day, and of the hour: counts of calls.
+// Day is what the live board says of the day, and of the hour: counts of calls, and of callbacks (callback.Standing).
 type Day struct {
-	Requested, Answered, InTime, Offered, Abandoned          int64
-	HourRequested, HourAnswered, CallbacksDue, CallbacksLate int64
+	Requested, Answered, InTime, Offered, Abandoned int64
+	HourRequested, HourAnswered                     int64
+	CallbacksDue, CallbacksAtRisk, CallbacksLate    int64
 }
 
 // Alarm is something that needs somebody: what it is, and what to do.
