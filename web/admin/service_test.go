@@ -313,7 +313,7 @@ func TestWhatIsInForceIsToldSoWhenItsHistoryIsLate(t *testing.T) {
 	v.get("/service/textes/ferme").submit("text_fr", "Nous sommes fermés.").wants(200)
 	version := regexp.MustCompile(`name="version" value="([^"]*)"`).FindStringSubmatch(v.get("/service/brouillon").body)[1]
 	v.do(http.MethodPost, "/service/brouillon", url.Values{"version": {version}})
-	v.wants(200, "C'est publié : les appels suivants l'entendent. L'historique n'a pas encore pu être écrit").lacks("garde ce qu'elle disait")
+	v.wants(200, "C'est publié : les appels suivants l'entendent. L'historique n'a pas pu être écrit au même moment").lacks("garde ce qu'elle disait")
 	if got := s.def.Load().Prompts["ferme"]["fr"].Say; got != "Nous sommes fermés." {
 		t.Errorf("the line says %q", got)
 	}
