@@ -190,6 +190,14 @@ type Filter struct {
 	Limit       int // default 100
 }
 
+// Risk is how long before its window ends a promise that nobody has begun to keep is at risk: of a slot, when the quarter
+// of an hour that was said is over.
+const Risk = Quarter
+
+// Standing counts promises of a queue that are to be kept by now: all that are due, and of these those AtRisk, whose
+// window ends within Risk while nobody keeps them, and those Late, whose window is over.
+type Standing struct{ Due, AtRisk, Late int64 }
+
 // Store keeps promises. Its changes are durable when they return.
 type Store interface {
 	// Ask keeps a new promise with its messages, unless the number has a live one: that one

@@ -56,6 +56,8 @@ var (
 	ErrOwn = errors.New("a draft is let out by another person than who wrote it")
 	// ErrUnfit: the definition would not be one, or is against the guide.
 	ErrUnfit = errors.New("the definition cannot be published like this")
+	// ErrUnsettled: the definition is in force, and the store does not know it yet.
+	ErrUnsettled = errors.New("what was published is in force and could not be kept as the history; it is tried again")
 )
 
 // Store keeps changes.
@@ -65,7 +67,8 @@ type Store interface {
 	PutDraft(ctx context.Context, c Change, seen int64) (Change, error)
 	// Drafts lists the drafts, in the order they were written.
 	Drafts(ctx context.Context) ([]Change, error)
-	// SettleDrafts makes drafts published or dropped, all or none: ErrNone if one is no draft any more.
+	// SettleDrafts makes drafts dropped, all or none: ErrNone if one is no draft any more. Or it makes them published,
+	// also those that were dropped meanwhile: the line says them, whatever became of the draft.
 	SettleDrafts(ctx context.Context, ids []int64, state State, by string, at time.Time) error
 	// History lists what was published of a path, newest first; of all paths for "".
 	History(ctx context.Context, path string, limit int) ([]Change, error)
@@ -84,13 +87,24 @@ type Desk struct {
 	// Reload makes the line take the file, or tells why it stays with what it has.
 	Reload func(ctx context.Context) error
 
-	mu sync.Mutex // publishing
+	mu   sync.Mutex // publishing, and what would come between
+	owed []publication
 
 	seen  sync.Mutex
 	last  *Look         // of the file and the drafts as they were looked at last
 	parts service.Parts // of the file of sum
 	sum   [sha256.Size]byte
 }
+
+// publication is what the line has taken and the store is still to be told.
+type publication struct {
+	ids []int64
+	by  string
+	at  time.Time
+}
+
+// settlePatience bounds the telling of the store, which does not end with who asked for it.
+const settlePatience = 10 * time.Second
 
 // Look is how the file stands, and how it will.
 type Look struct {
@@ -141,6 +155,10 @@ func (l *Look) Fit() bool {
 
 // Look reads the file and the drafts; what is the same as at the last look is not read again.
 func (d *Desk) Look(ctx context.Context) (*Look, error) {
+	if d.mu.TryLock() { // a page does not wait for who publishes
+		_ = d.settle(ctx) // until that works, the drafts say what the file says
+		d.mu.Unlock()
+	}
 	data, list, err := d.read(ctx)
 	if err != nil {
 		return nil, err
@@ -314,17 +332,48 @@ func (d *Desk) problems(data []byte) service.Problems {
 	return problems
 }
 
-// Drop forgets a draft. It returns ErrNone.
-func (d *Desk) Drop(ctx context.Context, id int64, by string) error {
-	return d.Store.SettleDrafts(ctx, []int64{id}, Dropped, by, time.Now())
+// Drop forgets a draft, and gives it. What is being published is not forgotten meanwhile. It returns ErrNone.
+func (d *Desk) Drop(ctx context.Context, id int64, by string) (Change, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.settle(ctx); err != nil {
+		return Change{}, err
+	}
+	list, err := d.Store.Drafts(ctx)
+	if err != nil {
+		return Change{}, err
+	}
+	i := slices.IndexFunc(list, func(c Change) bool { return c.ID == id })
+	if i < 0 {
+		return Change{}, ErrNone
+	}
+	return list[i], d.Store.SettleDrafts(ctx, []int64{id}, Dropped, by, time.Now())
+}
+
+// settle tells the store what is in force. It is called with the lock held.
+func (d *Desk) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settlePatience)
+	defer cancel()
+	for len(d.owed) > 0 {
+		p := d.owed[0]
+		if err := d.Store.SettleDrafts(ctx, p.ids, Published, p.by, p.at); err != nil {
+			return err
+		}
+		d.owed = d.owed[1:]
+	}
+	return nil
 }
 
 // Publish writes the file with all drafts, and makes the line take it. version is what was looked at:
 // ErrChanged if it is another by now. With second, none of the drafts is by's own: ErrOwn. It returns
-// ErrUnfit for what Look shows. When the line does not take it, the file is as before.
+// ErrUnfit for what Look shows. When the line does not take it, the file is as before. With ErrUnsettled
+// it is published all the same.
 func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.settle(ctx); err != nil {
+		return 0, err
+	}
 	before, list, err := d.read(ctx)
 	if err != nil {
 		return 0, err
@@ -346,38 +395,67 @@ func (d *Desk) Publish(ctx context.Context, version, by string, second bool) (in
 	if now, err := os.ReadFile(d.File); err != nil || !bytes.Equal(now, before) { // by hand, this moment
 		return 0, errors.Join(ErrChanged, err)
 	}
-	if err := Replace(d.File, l.Text); err != nil {
+	if err := Try(d.File, l.Text, func() error { return d.Reload(ctx) }); err != nil {
 		return 0, err
-	}
-	if err := d.Reload(ctx); err != nil {
-		return 0, errors.Join(err, Replace(d.File, before))
 	}
 	ids := make([]int64, len(l.Drafts))
 	for i, r := range l.Drafts {
 		ids[i] = r.ID
 	}
-	// Should this fail, the drafts say what the file says: they are published again, and change nothing.
-	return len(ids), d.Store.SettleDrafts(ctx, ids, Published, by, time.Now())
+	d.owed = append(d.owed, publication{ids, by, time.Now()})
+	if err := d.settle(ctx); err != nil {
+		return len(ids), fmt.Errorf("%w: %w", ErrUnsettled, err)
+	}
+	return len(ids), nil
+}
+
+// Try writes a file and has it taken. When it is not taken the file is as before, on a full disk too: its room is
+// kept meanwhile.
+func Try(path string, data []byte, take func() error) error {
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	kept, err := beside(path, before)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(kept)
+	if err := Replace(path, data); err != nil {
+		return err
+	}
+	if err := take(); err != nil {
+		return errors.Join(err, os.Rename(kept, path))
+	}
+	return nil
 }
 
 // Replace writes a file that is there whole, or not at all.
 func Replace(path string, data []byte) error {
-	info, err := os.Stat(path)
+	fresh, err := beside(path, data)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	defer os.Remove(fresh)
+	if err := os.Rename(fresh, path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// beside writes a file beside another, to take its place; it is there whole, or not at all.
+func beside(path string, data []byte) (name string, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("write %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return "", fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close()); err != nil {
+		return "", fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
+	}
+	return f.Name(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"decroche/drafts"
 	"decroche/service"
@@ -116,7 +117,8 @@ func TestWhatIsAgainstTheGuideIsNotPublished(t *testing.T) {
 	if _, err := d.Publish(t.Context(), l.Version, "camille", false); !errors.Is(err, drafts.ErrUnfit) || *reloads != 0 {
 		t.Errorf("published: %v", err)
 	}
-	must(t, d.Drop(t.Context(), l.Drafts[0].ID, "camille"))
+	_, err := d.Drop(t.Context(), l.Drafts[0].ID, "camille")
+	must(t, err)
 	for path, value := range map[string]string{"queues.accueil.max_waiting": "beaucoup", "prompts.accueil": "fr: [", "entry.welcome": "nulle-part", "menus": ""} {
 		var problems service.Problems
 		if err := write(t, d, path, value, "camille"); !errors.As(err, &problems) {
@@ -182,5 +184,94 @@ func TestASecondPersonPublishes(t *testing.T) {
 	}
 	if _, err := d.Publish(t.Context(), look(t, d).Version, "lou", true); err != nil {
 		t.Error(err)
+	}
+}
+
+// late is a store that fails, or lets somebody else come first, when it is told what was published.
+type late struct {
+	drafts.Store
+	fails error
+	first func()
+}
+
+func (s *late) SettleDrafts(ctx context.Context, ids []int64, state drafts.State, by string, at time.Time) error {
+	if state == drafts.Published && s.first != nil {
+		s.first()
+	}
+	if state == drafts.Published && s.fails != nil {
+		return s.fails
+	}
+	return s.Store.SettleDrafts(ctx, ids, state, by, at)
+}
+
+func TestWhatTheLineHasTakenIsTheHistoryHoweverLate(t *testing.T) {
+	d, reloads := desk(t)
+	store := &late{Store: d.Store, fails: errors.New("the disk is full")}
+	d.Store = store
+	must(t, write(t, d, "prompts.accueil", welcome, "camille"))
+	must(t, write(t, d, "callback.share", "30", "camille"))
+	n, err := d.Publish(t.Context(), look(t, d).Version, "camille", false)
+	if !errors.Is(err, drafts.ErrUnsettled) || !errors.Is(err, store.fails) || n != 2 || *reloads != 1 {
+		t.Fatalf("published %d: %v, %d reloads", n, err, *reloads)
+	}
+	if text, _ := os.ReadFile(d.File); !bytes.Contains(text, []byte("share: 30")) {
+		t.Error("the file is not what the line has taken")
+	}
+	if l := look(t, d); len(l.Drafts) != 2 || !l.Fit() || l.Drafts[1].Now != "30" {
+		t.Errorf("while the store fails the drafts are %+v", l.Drafts)
+	}
+	if _, err := d.Drop(t.Context(), 2, "lou"); !errors.Is(err, store.fails) {
+		t.Errorf("what is in force is forgotten: %v", err)
+	}
+	store.fails = nil
+	if l := look(t, d); len(l.Drafts) != 0 {
+		t.Errorf("in the end the drafts are %+v", l.Drafts)
+	}
+	history, err := d.Store.History(t.Context(), "", 5)
+	if err != nil || len(history) != 2 || history[0].Value != "30" || history[0].SettledBy != "camille" {
+		t.Errorf("the history is %+v, %v", history, err)
+	}
+	if _, err := d.Drop(t.Context(), 2, "lou"); !errors.Is(err, drafts.ErrNone) {
+		t.Errorf("what was published is forgotten: %v", err)
+	}
+}
+
+// Another node forgets a draft while this one publishes it: the line says it, and so does the history.
+func TestWhatIsForgottenWhileItIsPublishedIsPublished(t *testing.T) {
+	d, _ := desk(t)
+	must(t, write(t, d, "callback.share", "30", "camille"))
+	l := look(t, d)
+	other := drafts.Desk{File: d.File, Store: d.Store}
+	d.Store = &late{Store: d.Store, first: func() {
+		if dropped, err := other.Drop(t.Context(), l.Drafts[0].ID, "lou"); err != nil || dropped.Path != "callback.share" {
+			t.Errorf("forgotten: %+v, %v", dropped, err)
+		}
+	}}
+	if n, err := d.Publish(t.Context(), l.Version, "camille", false); err != nil || n != 1 {
+		t.Errorf("published %d: %v", n, err)
+	}
+	if history, err := d.Store.History(t.Context(), "", 5); err != nil || len(history) != 1 || history[0].SettledBy != "camille" {
+		t.Errorf("the history is %+v, %v", history, err)
+	}
+}
+
+// Here it is not forgotten meanwhile: who wants to is told that it is a draft no more.
+func TestADraftIsNotForgottenWhileItIsPublished(t *testing.T) {
+	d, _ := desk(t)
+	must(t, write(t, d, "callback.share", "30", "camille"))
+	l := look(t, d)
+	forgotten := make(chan error)
+	d.Reload = func(ctx context.Context) error {
+		go func() {
+			_, err := d.Drop(context.WithoutCancel(ctx), l.Drafts[0].ID, "lou")
+			forgotten <- err
+		}()
+		return nil
+	}
+	if n, err := d.Publish(t.Context(), l.Version, "camille", false); err != nil || n != 1 {
+		t.Errorf("published %d: %v", n, err)
+	}
+	if err := <-forgotten; !errors.Is(err, drafts.ErrNone) {
+		t.Errorf("forgotten: %v", err)
 	}
 }

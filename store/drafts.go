@@ -58,14 +58,18 @@ func (s *Drafts) Drafts(ctx context.Context) ([]drafts.Change, error) {
 
 // SettleDrafts implements drafts.Store.
 func (s *Drafts) SettleDrafts(ctx context.Context, ids []int64, state drafts.State, by string, at time.Time) error {
+	overruled := ""
+	if state == drafts.Published {
+		overruled = string(drafts.Dropped)
+	}
 	return s.explain("settle drafts", s.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
 		for _, id := range ids {
 			n, err := rows(tx.ExecContext(ctx, `UPDATE drafts SET state = $1, settled_at = $2, settled_by = $3
-				WHERE id = $4 AND (state = 'draft' OR state = $1 AND settled_at = $2 AND settled_by = $3)`, string(state), millis(at), clean(by), id))
+				WHERE id = $4 AND (state = 'draft' OR state = $5 OR state = $1 AND settled_at = $2 AND settled_by = $3)`, string(state), millis(at), clean(by), id, overruled))
 			if err != nil {
 				return err
 			}
-			if n == 0 {
+			if n == 0 && state != drafts.Published { // another node may have published it
 				return drafts.ErrNone
 			}
 		}

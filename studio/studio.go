@@ -2,7 +2,9 @@
 //
 // Who writes one on the site is given a code of six digits. They dial the private number from any
 // telephone, type the code, speak, listen to what callers will hear, and keep it. A code serves one
-// recording, for a quarter of an hour; wrong codes are counted, and too many close the number for a while.
+// recording, for a quarter of an hour, and for as long as the call lasts that typed it in time; wrong codes are counted,
+// and too many close the number for a while. Codes are this process's: another, or the next, does not know them, which
+// the page is told.
 package studio
 
 import (
@@ -21,6 +23,8 @@ import (
 const (
 	codeLength = 6
 	codeLife   = 15 * time.Minute
+	// keptLife is how long a recording waits for the page to take it over: as long as the recording itself is kept.
+	keptLife = 24 * time.Hour
 	// Of a million codes one in wrongMost is guessed in an hour at most.
 	wrongMost, wrongSpan = 15, 10 * time.Minute
 	// Longest is how long a recording may be, as any of an incident message.
@@ -52,7 +56,11 @@ type ticket struct {
 	by    string
 	until time.Time
 	sound string
+	calls int // that use it now
 }
+
+// over says that the code serves no more, and that nothing waits for its page.
+func (t *ticket) over(now time.Time) bool { return t.calls == 0 && !now.Before(t.until) }
 
 // Open gives a code to an account.
 func (o *Office) Open(by string, now time.Time) (code string, err error) {
@@ -62,7 +70,7 @@ func (o *Office) Open(by string, now time.Time) (code string, err error) {
 		o.tickets = map[string]*ticket{}
 	}
 	for c, t := range o.tickets {
-		if now.After(t.until) {
+		if t.over(now) {
 			delete(o.tickets, c)
 		}
 	}
@@ -78,50 +86,57 @@ func (o *Office) Open(by string, now time.Time) (code string, err error) {
 	}
 }
 
-// Recorded gives the recording that an account's code was used for; "" while there is none.
-func (o *Office) Recorded(code, by string) string {
+// Recorded gives the recording that an account's code was used for, "" while there is none; known is false for a code
+// that serves no more.
+func (o *Office) Recorded(code, by string, now time.Time) (sound string, known bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if t := o.tickets[code]; t != nil && t.by == by {
-		return t.sound
+	if t := o.tickets[code]; t != nil && t.by == by && !t.over(now) {
+		return t.sound, true
 	}
-	return ""
+	return "", false
 }
 
-// good tells whether a code that was typed may be used, and whether any may still be tried.
-func (o *Office) good(code string, now time.Time) (ok, open bool) {
+// take gives the ticket of a code that was typed, nil when it may not be used; open tells whether any may still be tried.
+// It is the call's until that lets it go.
+func (o *Office) take(code string, now time.Time) (t *ticket, open bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.wrong) > 0 && now.Sub(o.wrong[0]) > wrongSpan {
 		o.wrong = o.wrong[1:]
 	}
 	if len(o.wrong) >= wrongMost {
-		return false, false
+		return nil, false
 	}
 	if t := o.tickets[code]; t != nil && now.Before(t.until) && t.sound == "" {
-		return true, true
+		t.calls++
+		return t, true
 	}
 	o.wrong = append(o.wrong, now)
-	return false, true
+	return nil, true
 }
 
-func (o *Office) kept(code, sound string) {
+func (o *Office) letGo(t *ticket) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if t := o.tickets[code]; t != nil {
-		t.sound = sound
-		t.until = time.Now().Add(codeLife) // to be taken over by the page
-	}
+	t.calls--
+}
+
+func (o *Office) kept(t *ticket, sound string, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t.sound, t.until = sound, now.Add(keptLife)
 }
 
 // Answer is the conversation. It returns when it is over, or why the line was left.
 func (o *Office) Answer(ctx context.Context, c call.Recorder) error {
-	code, err := o.letIn(ctx, c)
-	if err != nil || code == "" {
+	t, err := o.letIn(ctx, c)
+	if err != nil || t == nil {
 		return err
 	}
+	defer o.letGo(t)
 	words := []string{"studio.speak"}
-	for {
+	for silent := 0; silent < tries; {
 		if err := c.Say(ctx, o.Prompts(ctx, words...)...); err != nil {
 			return err
 		}
@@ -133,6 +148,7 @@ func (o *Office) Answer(ctx context.Context, c call.Recorder) error {
 		name, sound, err := o.Keep(ctx, wav)
 		switch {
 		case errors.Is(err, ErrUnfit):
+			silent++
 			words = []string{"studio.empty", "studio.speak"}
 			continue
 		case err != nil:
@@ -144,25 +160,26 @@ func (o *Office) Answer(ctx context.Context, c call.Recorder) error {
 			return err
 		}
 		if keep {
-			o.kept(code, name)
+			o.kept(t, name, time.Now())
 			o.Log.Info("a recording was made by telephone", "call", c.Info().ID, "recording", name)
 			return c.Say(ctx, o.Prompts(ctx, "studio.kept", "goodbye")...)
 		}
-		words = []string{"studio.speak"}
+		silent, words = 0, []string{"studio.speak"}
 	}
+	return c.Say(ctx, o.Prompts(ctx, "studio.empty", "goodbye")...) // nobody is there
 }
 
-// letIn asks for the code; "" when none was good.
-func (o *Office) letIn(ctx context.Context, c call.Call) (code string, err error) {
+// letIn asks for the code; nil when none was good.
+func (o *Office) letIn(ctx context.Context, c call.Call) (*ticket, error) {
 	ask := []string{"studio.code"}
 	for range tries {
 		code, err := o.readCode(ctx, c, ask)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		ok, open := o.good(code, time.Now())
-		if ok {
-			return code, nil
+		t, open := o.take(code, time.Now())
+		if t != nil {
+			return t, nil
 		}
 		if !open {
 			o.Log.Warn("the private number is closed for a while: too many wrong codes", "call", c.Info().ID)
@@ -170,7 +187,7 @@ func (o *Office) letIn(ctx context.Context, c call.Call) (code string, err error
 		}
 		ask = []string{"studio.wrong", "studio.code"}
 	}
-	return "", c.Say(ctx, o.Prompts(ctx, "studio.refused", "goodbye")...)
+	return nil, c.Say(ctx, o.Prompts(ctx, "studio.refused", "goodbye")...)
 }
 
 func (o *Office) readCode(ctx context.Context, c call.Call, ask []string) (code string, err error) {

@@ -13,9 +13,11 @@ import (
 // telephone is somebody who types keys and speaks; what they hear is written down.
 type telephone struct {
 	call.Recorder
-	keys  string
-	said  []string
-	heard []string
+	keys   string
+	said   []string
+	heard  []string
+	silent bool   // nobody speaks, and nobody hangs up
+	during func() // happens while they speak
 }
 
 func (p *telephone) Info() call.Info { return call.Info{ID: "n1-1.1"} }
@@ -39,12 +41,27 @@ func (p *telephone) Read(ctx context.Context, _ time.Duration, sounds ...call.So
 }
 
 func (p *telephone) Record(context.Context, time.Duration) ([]byte, error) {
+	if p.during != nil {
+		p.during()
+	}
+	if p.silent {
+		return nil, nil
+	}
 	if len(p.said) == 0 {
 		return nil, call.ErrHangup
 	}
 	words := p.said[0]
 	p.said = p.said[1:]
 	return []byte(words), nil
+}
+
+// recorded is what the page of an account is told now.
+func recorded(o *Office, code, by string) string {
+	sound, known := o.Recorded(code, by, time.Now())
+	if !known {
+		return "unknown"
+	}
+	return sound
 }
 
 func office() *Office {
@@ -80,10 +97,10 @@ func TestAMessageIsRecordedListenedToAndKept(t *testing.T) {
 	if got := strings.Join(p.heard, " "); got != want {
 		t.Errorf("heard was\n%s, want\n%s", got, want)
 	}
-	if got := o.Recorded(code, "lou"); got != "second.wav" {
+	if got := recorded(o, code, "lou"); got != "second.wav" {
 		t.Errorf("the recording is %q", got)
 	}
-	if got := o.Recorded(code, "another"); got != "" {
+	if got := recorded(o, code, "another"); got != "unknown" {
 		t.Errorf("another account has the recording %q", got)
 	}
 	late := &telephone{keys: code}
@@ -98,10 +115,10 @@ func TestWhoHangsUpWhileRecordingKeepsNothing(t *testing.T) {
 	if err := o.Answer(t.Context(), &telephone{keys: code}); err == nil {
 		t.Error("who hung up was not missed")
 	}
-	if o.Recorded(code, "lou") != "" {
+	if recorded(o, code, "lou") != "" {
 		t.Error("something was kept")
 	}
-	if err := o.Answer(t.Context(), &telephone{keys: code + "1", said: []string{"again"}}); err != nil || o.Recorded(code, "lou") == "" {
+	if err := o.Answer(t.Context(), &telephone{keys: code + "1", said: []string{"again"}}); err != nil || recorded(o, code, "lou") != "again.wav" {
 		t.Errorf("the code does not serve the next call: %v", err)
 	}
 }
@@ -115,20 +132,87 @@ func TestCodesAreNotGuessed(t *testing.T) {
 	if code == wrong {
 		wrong = "000001"
 	}
-	if ok, _ := o.good(old, now); ok {
+	if got, _ := o.take(old, now); got != nil {
 		t.Error("an old code serves")
 	}
 	for range wrongMost {
-		o.good(wrong, now)
+		o.take(wrong, now)
 	}
-	if ok, open := o.good(code, now); ok || open {
+	if got, open := o.take(code, now); got != nil || open {
 		t.Error("after so many wrong codes the right one serves still")
 	}
-	if ok, _ := o.good(code, now.Add(wrongSpan+time.Second)); !ok {
+	if got, _ := o.take(code, now.Add(wrongSpan+time.Second)); got == nil {
 		t.Error("the number stays closed")
 	}
 	p := &telephone{keys: strings.Repeat(wrong, tries)}
 	if err := office().Answer(t.Context(), p); err != nil || strings.Count(strings.Join(p.heard, " "), "studio.wrong") != tries-1 {
 		t.Errorf("heard was %v, %v", p.heard, err)
+	}
+}
+
+// Who is told that it is kept finds it on the page, however long they spoke, and long after.
+func TestACodeThatRunsOutDuringTheCallServesItToItsEnd(t *testing.T) {
+	o := office()
+	code, err := o.Open("lou", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(codeLife + time.Minute)
+	p := &telephone{keys: code + "1", said: []string{"words"}, during: func() {
+		if _, err := o.Open("another", later); err != nil { // which forgets the codes that have run out
+			t.Error(err)
+		}
+		if sound, known := o.Recorded(code, "lou", later); sound != "" || !known {
+			t.Errorf("during the call the page is told %q, %t", sound, known)
+		}
+	}}
+	if err := o.Answer(t.Context(), p); err != nil || p.heard[len(p.heard)-2] != "studio.kept" {
+		t.Fatalf("heard was %v, %v", p.heard, err)
+	}
+	if _, err := o.Open("another", later.Add(codeLife)); err != nil {
+		t.Fatal(err)
+	}
+	if sound, known := o.Recorded(code, "lou", later.Add(codeLife)); sound != "words.wav" || !known {
+		t.Errorf("the page is told %q, %t", sound, known)
+	}
+}
+
+func TestAPageIsToldOfACodeThatServesNoMore(t *testing.T) {
+	o, now := office(), time.Now()
+	code, err := o.Open("lou", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sound, known := o.Recorded(code, "lou", now.Add(codeLife-time.Second)); sound != "" || !known {
+		t.Errorf("in time the page is told %q, %t", sound, known)
+	}
+	if _, known := o.Recorded(code, "lou", now.Add(codeLife)); known {
+		t.Error("a code that nobody can use any more is waited for")
+	}
+	if _, known := office().Recorded(code, "lou", now); known {
+		t.Error("a code of another process is waited for")
+	}
+}
+
+func TestALineOnWhichNobodySpeaksIsLeft(t *testing.T) {
+	o := office()
+	code, _ := o.Open("lou", time.Now())
+	p := &telephone{keys: code, silent: true}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // not for ever, whatever is wrong
+	defer cancel()
+	p.during = func() {
+		if len(p.heard) > 100 {
+			p.silent = false
+		}
+	}
+	if err := o.Answer(ctx, p); err != nil {
+		t.Error(err)
+	}
+	want := "studio.code studio.speak studio.empty studio.speak studio.empty studio.speak studio.empty goodbye"
+	if got := strings.Join(p.heard, " "); got != want {
+		t.Errorf("heard was\n%s, want\n%s", got, want)
+	}
+	if got := recorded(o, code, "lou"); got != "" {
+		t.Errorf("the code, which serves still, gives %q", got)
 	}
 }

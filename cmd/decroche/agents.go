@@ -18,19 +18,85 @@ import (
 	"decroche/store"
 )
 
-// accounts are the agents' SIP accounts; their passwords are made at the first start.
+// accounts are the agents' SIP accounts. One that cannot be made keeps no other from its phone.
 func (s *server) accounts() []phone.Account {
-	var list []phone.Account
-	for _, a := range *s.roster.Load() {
-		password, err := s.c.secret(filepath.Join("agents", string(a.ID)))
-		if err != nil {
-			s.log.Error("an agent's phone has no account", "agent", a.ID, "err", err)
-			continue
-		}
-		list = append(list, phone.Account{ID: a.ID, Name: a.Name, Password: password})
+	list, err := s.accountsOf(*s.roster.Load())
+	if err != nil {
+		s.log.Error("agents' phones have no account", "err", err)
 	}
 	return list
 }
+
+// accountsOf are the SIP accounts of these agents, for Asterisk; their passwords are made when they are first asked for.
+func (s *server) accountsOf(agents []agent) (list []phone.Account, err error) {
+	for _, a := range agents {
+		password, missing := s.c.secret(filepath.Join("agents", string(a.ID)))
+		if missing != nil {
+			err = errors.Join(err, fmt.Errorf("make the account of agent %s: %w", a.ID, missing))
+			continue
+		}
+		list = append(list, phone.Account{ID: a.ID, Name: a.Name, Password: password})
+		s.given.add(a.ID)
+	}
+	return list, err
+}
+
+// accountsGiven are those that Asterisk may have from this process.
+type accountsGiven struct {
+	mu  sync.Mutex
+	ids map[call.AgentID]bool
+}
+
+func (g *accountsGiven) add(id call.AgentID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ids == nil {
+		g.ids = map[call.AgentID]bool{}
+	}
+	g.ids[id] = true
+}
+
+// but lists those of nobody in a roster.
+func (g *accountsGiven) but(roster []agent) (list []call.AgentID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id := range g.ids {
+		if !slices.ContainsFunc(roster, func(a agent) bool { return a.ID == id }) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+func (g *accountsGiven) remove(id call.AgentID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.ids, id)
+}
+
+// dropAccounts takes away the accounts of who is no agent. Where that fails it is tried again.
+func (s *server) dropAccounts(ctx context.Context) {
+	if !s.reloads.TryLock() { // which does it at its end
+		return
+	}
+	defer s.reloads.Unlock()
+	gone := s.given.but(*s.roster.Load())
+	if len(gone) == 0 || !s.x.Ready() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), accountPatience)
+	defer cancel()
+	for _, id := range gone {
+		if err := s.x.DropAccount(ctx, id); err != nil {
+			s.log.Error("the phone of who is no agent any more still has its account; it is tried again", "agent", id, "err", err)
+			continue
+		}
+		s.given.remove(id)
+	}
+}
+
+// accountPatience bounds the taking away of accounts.
+const accountPatience = 10 * time.Second
 
 // starCodes are dialled on an agent's phone. Each answers with what is so now.
 var starCodes = map[string]struct {
@@ -226,6 +292,7 @@ func (s *server) gauges() []metrics.Gauge {
 		{Name: "decroche_promises_late", Help: "Promises still to be kept whose window is over.", Read: func(emit func(float64, ...string)) {
 			s.countPromises(func(_ map[callback.State]int, late int) { emit(float64(late)) })
 		}},
+		{Name: "decroche_promises_at_risk", Help: "Promises due that nobody keeps yet and whose window ends within a quarter of an hour.", Labels: queue, Read: s.promisesAtRisk},
 		{Name: "decroche_sms_waiting", Help: "Text messages to be sent whose time has come.", Read: func(emit func(float64, ...string)) {
 			s.smsBacklog(func(n int, _ time.Duration) { emit(float64(n)) })
 		}},
@@ -284,6 +351,21 @@ func (s *server) countPromises(emit func(map[callback.State]int, int)) {
 		return
 	}
 	emit(states, late)
+}
+
+// promisesAtRisk counts those of each queue; a queue without any is 0, so that an alert of it ends.
+func (s *server) promisesAtRisk(emit func(float64, ...string)) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+	defer cancel()
+	now := time.Now()
+	all, err := s.db.Promises().Standings(ctx, now, now)
+	if err != nil {
+		s.log.Warn("the promises at risk could not be counted", "err", err)
+		return
+	}
+	for _, q := range s.floor.Queues() {
+		emit(float64(all[q.ID].AtRisk), q.ID)
+	}
 }
 
 func (s *server) smsBacklog(emit func(int, time.Duration)) {

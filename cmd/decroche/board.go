@@ -11,6 +11,7 @@ import (
 	"decroche/call"
 	"decroche/callback"
 	"decroche/metrics"
+	"decroche/routing"
 	"decroche/service"
 	"decroche/text"
 	"decroche/web/admin"
@@ -54,22 +55,20 @@ func (s *server) boardDay(ctx context.Context) (map[string]admin.Day, error) {
 		}
 		return nil
 	})
-	live, err2 := s.db.Promises().Promises(ctx, callback.Filter{States: []callback.State{callback.Pending, callback.InLine, callback.Calling}, Until: end})
+	promises, err2 := s.db.Promises().Standings(ctx, now, end)
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
-	for _, p := range live {
-		d := out[p.Queue]
-		if d.CallbacksDue++; p.By.Before(now) {
-			d.CallbacksLate++
-		}
-		out[p.Queue] = d
+	for queue, p := range promises {
+		d := out[queue]
+		d.CallbacksDue, d.CallbacksAtRisk, d.CallbacksLate = p.Due, p.AtRisk, p.Late
+		out[queue] = d
 	}
 	return out, nil
 }
 
-// alarmsNow are what somebody on the floor should do something about.
-func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
+// alarmsNow are what somebody on the floor should do something about, with the figures of the day.
+func (s *server) alarmsNow(lang call.Lang, day map[string]admin.Day) (list []admin.Alarm) {
 	add := func(id string, pairs ...any) {
 		id = "admin.alarm." + id
 		list = append(list, admin.Alarm{Title: text.Get(lang, id+".title", pairs...), Text: text.Get(lang, id, pairs...), Do: text.Get(lang, id+".do", pairs...)})
@@ -102,6 +101,9 @@ func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
 			add("long", "queue", name, "minutes", int(q.LongestWait/time.Minute))
 			prepared(func(t *service.Trigger) bool { return t.WaitAbove > 0 && (t.Queue == "" || t.Queue == q.ID) })
 		}
+		if a, is := s.callbackAlarm(lang, name, q, day[q.ID]); is {
+			list = append(list, a)
+		}
 	}
 	for _, l := range s.desk.links.Status() {
 		if l.Down {
@@ -110,6 +112,29 @@ func (s *server) alarmsNow(lang call.Lang) (list []admin.Alarm) {
 		}
 	}
 	return list
+}
+
+// callbackAlarm is about the promises of a queue that are late or at risk: how many, why nobody keeps them, and what helps.
+func (s *server) callbackAlarm(lang call.Lang, name string, q routing.QueueStatus, d admin.Day) (a admin.Alarm, is bool) {
+	if d.CallbacksLate+d.CallbacksAtRisk == 0 {
+		return a, false
+	}
+	say := func(id string, pairs ...any) string { return text.Get(lang, "admin.alarm.callbacks."+id, pairs...) }
+	title, cause := "risk.title", "busy"
+	if d.CallbacksLate > 0 {
+		title = "late.title"
+	}
+	switch {
+	case s.uncallable(q.ID):
+		cause = "closed"
+	case q.SignedIn == 0:
+		cause = "nobody"
+	}
+	return admin.Alarm{
+		Title: say(title, "queue", name),
+		Text:  say("counts", "late", d.CallbacksLate, "risk", d.CallbacksAtRisk, "minutes", int(callback.Risk/time.Minute)) + " " + say(cause, "signed_in", q.SignedIn, "available", q.Available),
+		Do:    say(cause + ".do"),
+	}, true
 }
 
 // preparedFor names the plans whose rule is about what is so, and that are not on.

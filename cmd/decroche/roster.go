@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -60,13 +59,12 @@ func (r *roster) SetAgents(ctx context.Context, list []admin.Agent, was string) 
 	if err != nil {
 		return err
 	}
-	if err := drafts.Replace(r.s.c.file, after); err != nil {
-		return err
-	}
-	if _, err := r.s.reload(ctx); err != nil {
-		return errors.Join(fmt.Errorf("%w: %w", drafts.ErrUnfit, err), drafts.Replace(r.s.c.file, before))
-	}
-	return nil
+	return drafts.Try(r.s.c.file, after, func() error {
+		if _, err := r.s.reload(ctx); err != nil {
+			return fmt.Errorf("%w: %w", drafts.ErrUnfit, err)
+		}
+		return nil
+	})
 }
 
 // agentsYAML writes the agents as the file has them.

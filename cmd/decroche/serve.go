@@ -99,6 +99,7 @@ type server struct {
 	trials  *trials
 	admin   *admin.Server
 	reloads sync.Mutex
+	given   accountsGiven
 	// began is when this controller was started; signed is the last that was heard of the one before.
 	began  time.Time
 	signed time.Time
@@ -327,6 +328,7 @@ func (s *server) housekeep(ctx context.Context, hup <-chan os.Signal) error {
 			return fmt.Errorf("another controller has taken node %q: %w", s.c.Node, call.ErrFenced)
 		case <-tick.C:
 			s.keepWaits(ctx)
+			s.dropAccounts(ctx)
 		case <-hup:
 			if said, err := s.reload(ctx); err != nil {
 				s.log.Error("the service definition was not taken; the old one stays", "err", err)
@@ -475,9 +477,10 @@ func (s *server) gone(ctx context.Context, cp call.Checkpoint, why error) {
 }
 
 // reload takes the service definition and the agents as they are now in their files. What
-// is wrong is told, and nothing changes.
+// is wrong is told, and nothing changes: all that can fail comes first.
 func (s *server) reload(ctx context.Context) (string, error) {
 	s.reloads.Lock()
+	defer s.dropAccounts(ctx) // of who is no agent any more, or of a roster that was not taken
 	defer s.reloads.Unlock()
 	c, err := s.load()
 	if err != nil {
@@ -493,42 +496,26 @@ func (s *server) reload(ctx context.Context) (string, error) {
 	if err := s.render(ctx, def); err != nil {
 		return "", err
 	}
-	gone := s.agentsGone(c.Agents)
-	s.roster.Store(&c.Agents)
-	if s.x.Ready() {
-		if err := s.x.PushAccounts(ctx, s.accounts()); err != nil {
-			return "", err
-		}
-		for _, id := range gone {
-			if err := s.x.DropAccount(ctx, id); err != nil {
-				return "", err
-			}
-		}
-	}
-	c.warn(def, s.log)
 	if err := s.learnFromPast(ctx); err != nil {
 		return "", err
+	}
+	accounts, err := s.accountsOf(c.Agents)
+	if err != nil {
+		return "", err
+	}
+	if s.x.Ready() {
+		if err := s.x.PushAccounts(ctx, accounts); err != nil {
+			return "", err
+		}
 	}
 	if err := exportDialplan(ctx, c, s.words(def), true); err != nil {
 		return "", err
 	}
+	c.warn(def, s.log)
+	s.roster.Store(&c.Agents)
 	s.take(ctx, def)
 	s.floor.SetRoster(c.roster())
 	return fmt.Sprintf("service %s is in force: %d menus, %d queues, %d agents; calls under way go on", def.ID, len(def.Menus), len(def.Queues), len(c.Agents)), nil
-}
-
-func (s *server) agentsGone(now []agent) []call.AgentID {
-	kept := map[call.AgentID]bool{}
-	for _, a := range now {
-		kept[a.ID] = true
-	}
-	var gone []call.AgentID
-	for _, a := range *s.roster.Load() {
-		if !kept[a.ID] {
-			gone = append(gone, a.ID)
-		}
-	}
-	return gone
 }
 
 func (s *server) setDefaults(def *service.Definition) {

@@ -6,9 +6,11 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"decroche/call"
 	"decroche/drafts"
+	"decroche/ivr"
 	"decroche/people"
 	"decroche/service"
 	"decroche/speech"
@@ -38,7 +40,7 @@ func (s *server) assembleSite() error {
 		Sound: func(ctx context.Context, lang call.Lang, p service.Phrase) (call.Sound, error) {
 			return voice{s.lib, s}.Phrase(ctx, "text", lang, p)
 		},
-		KeepRecording: s.keepRecording, KeptSound: s.messageData, Catalogue: catalogue{s}, Play: s.journey.Rehearse,
+		KeepRecording: s.keepRecording, KeptSound: s.messageData, Catalogue: catalogue{s}, Play: s.play,
 		Reports: s.reports, Facts: facts{s.db.Journal()}.Facts, Links: s.desk.links,
 		Heard: new(hearing).of(s.db.Journal()), Today: s.boardDay, Alarms: s.alarmsNow,
 	}
@@ -66,6 +68,17 @@ func (s *server) assembleSite() error {
 	s.site.WriteTimeout = 0 // the board is a stream, which sets its own
 	s.site.RegisterOnShutdown(site.Close)
 	return nil
+}
+
+// play plays the journey as a caller would hear it at a moment: with the messages of then, those that are to come too.
+func (s *server) play(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error) {
+	news := ivr.NewBoard(func(ctx context.Context, _ time.Time) ([]ivr.Message, error) { return s.db.Active(ctx, at) })
+	if err := news.Refresh(ctx); err != nil {
+		return ivr.Rehearsal{}, err
+	}
+	then := *s.journey
+	then.News = news
+	return then.Rehearse(ctx, def, info, at, keys)
 }
 
 // adminURL is how people reach the site.

@@ -27,18 +27,23 @@ func draftLife(t *testing.T, e Engine) {
 	if got := get(db.Drafts(ctx))(t); !reflect.DeepEqual(got, []drafts.Change{second, other}) {
 		t.Errorf("drafts are %+v", got)
 	}
-	if err := db.SettleDrafts(ctx, []int64{second.ID, first.ID}, drafts.Published, "dominique", noon); !errors.Is(err, drafts.ErrNone) {
-		t.Errorf("a draft that is none is published: %v", err)
+	if err := db.SettleDrafts(ctx, []int64{second.ID, first.ID}, drafts.Dropped, "dominique", noon); !errors.Is(err, drafts.ErrNone) {
+		t.Errorf("a draft that is none is dropped: %v", err)
 	}
 	if len(get(db.Drafts(ctx))(t)) != 2 {
-		t.Error("half of a publication was kept")
+		t.Error("half of what was dropped was kept")
 	}
-	for range 2 { // the answer of the first may be lost
+	must(t, db.SettleDrafts(ctx, []int64{other.ID}, drafts.Dropped, "lou", noon)) // and published all the same, the same moment
+	for range 2 {                                                                 // the answer of the first may be lost
 		must(t, db.SettleDrafts(ctx, []int64{second.ID, other.ID}, drafts.Published, "dominique", noon))
 	}
 	history := get(db.History(ctx, "prompts.accueil", 10))(t)
 	if len(history) != 1 || history[0].Value != "fr: deux" || history[0].SettledBy != "dominique" || !history[0].Settled.Equal(noon) || history[0].State != drafts.Published {
 		t.Errorf("the history is %+v", history)
+	}
+	must(t, db.SettleDrafts(ctx, []int64{second.ID}, drafts.Published, "another", noon)) // by another node: the first stays
+	if again := get(db.History(ctx, "prompts.accueil", 10))(t); !reflect.DeepEqual(again, history) {
+		t.Errorf("published twice, the history is %+v", again)
 	}
 	if n := len(get(db.History(ctx, "", 10))(t)); n != 2 {
 		t.Errorf("the history of all has %d changes", n)

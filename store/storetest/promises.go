@@ -413,3 +413,40 @@ func listsPromises(t *testing.T, e Engine) {
 		t.Errorf("counts %v, %d late, %v; want %v and 2", counts, late, err, want)
 	}
 }
+
+// promiseStandings are at noon, of promises that are due by a quarter past.
+func promiseStandings(t *testing.T, e Engine) {
+	ctx := t.Context()
+	db := Open(t, e.URL(t))
+	n := 0
+	promise := func(queue string, due, by time.Duration, state callback.State) {
+		n++
+		p := placePromise(n, due)
+		p.Queue, p.By = queue, noon.Add(by)
+		ask(t, db, p)
+		if state != callback.Pending {
+			get(db.Promises().Change(ctx, p.ID, 0, func(p *callback.Promise) (callback.Change, error) {
+				p.State = state
+				return callback.Change{}, nil
+			}))(t)
+		}
+	}
+	const quarter = 15 * time.Minute
+	promise("passeports", -time.Hour, quarter, callback.Pending)                  // has more than a quarter of an hour
+	promise("passeports", -time.Hour, quarter-time.Millisecond, callback.Pending) // at risk
+	promise("passeports", 0, 0, callback.InLine)                                  // at risk, at its last moment
+	promise("passeports", 0, time.Minute, callback.Calling)                       // is being kept
+	promise("passeports", -time.Hour, -time.Millisecond, callback.Pending)        // late
+	promise("passeports", -time.Hour, -time.Minute, callback.Calling)             // late, though it is being kept
+	promise("passeports", -time.Hour, -time.Minute, callback.Kept)
+	promise("passeports", quarter, time.Minute, callback.Pending) // its next try is later
+	promise("titres", quarter-time.Millisecond, time.Hour, callback.Pending)
+	for range 120 { // more than a list has
+		promise("titres", 0, time.Minute, callback.Pending)
+	}
+	got := get(db.Promises().Standings(ctx, noon, noon.Add(quarter)))(t)
+	want := map[string]callback.Standing{"passeports": {Due: 6, AtRisk: 2, Late: 2}, "titres": {Due: 121, AtRisk: 120}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the promises stand as %+v, want %+v", got, want)
+	}
+}

@@ -122,6 +122,7 @@ func Run(t *testing.T, e Engine) {
 		{"a message that is not valid is not kept", messageRefused},
 		{"a message waits for a second person", messageHeld},
 		{"a message takes the place of another", messageInstead},
+		{"promises are counted by queue as they stand", promiseStandings},
 		{"drafts are kept, published and restored", draftLife},
 		{"a plan is on once", planLife},
 		{"accounts are changed by one at a time, and the log tells", accountLife},

@@ -75,8 +75,9 @@ type Messages interface {
 type Studio interface {
 	// Open gives an account a code to be typed on the private number.
 	Open(by string, now time.Time) (code string, err error)
-	// Recorded gives the recording that the code was used for; "" while there is none.
-	Recorded(code, by string) string
+	// Recorded gives the recording that the code was used for, "" while there is none; known is false for a code that
+	// serves no more, or that this process has not given.
+	Recorded(code, by string, now time.Time) (sound string, known bool)
 }
 
 // Links are the sites that callers are sent to.
@@ -127,8 +128,8 @@ type Server struct {
 	Heard func(ctx context.Context, m ivr.Message) (heard, left int, err error)
 	// Today is the day's figures of the live board, by queue; "" is the whole service.
 	Today func(ctx context.Context) (map[string]Day, error)
-	// Alarms are those of now, in words.
-	Alarms func(lang call.Lang) []Alarm
+	// Alarms are those of now, in words, with the figures of the day as they were counted.
+	Alarms func(lang call.Lang, day map[string]Day) []Alarm
 	// Reports are made from the figures as they are now; Facts are those behind a contact.
 	Reports func() report.Source
 	Facts   func(ctx context.Context, id call.ID) ([]call.Event, error)
@@ -148,7 +149,8 @@ type Server struct {
 	KeepRecording func(ctx context.Context, ext string, data []byte) (string, error)
 	// Catalogue is what the line says by itself.
 	Catalogue Catalogue
-	// Play plays the journey of a definition; see ivr.Journey.Rehearse.
+	// Play plays the journey of a definition at a moment, with the messages that callers will hear then; see
+	// ivr.Journey.Rehearse.
 	Play func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error)
 	// Theme has theme.css, which follows the site's own style, with the fonts and pictures that it names;
 	// nil: there is none.
@@ -168,10 +170,11 @@ type Server struct {
 	made     madePages
 }
 
-// Day is what the live board says of the day, and of the hour: counts of calls.
+// Day is what the live board says of the day, and of the hour: counts of calls, and of callbacks (callback.Standing).
 type Day struct {
-	Requested, Answered, InTime, Offered, Abandoned          int64
-	HourRequested, HourAnswered, CallbacksDue, CallbacksLate int64
+	Requested, Answered, InTime, Offered, Abandoned int64
+	HourRequested, HourAnswered                     int64
+	CallbacksDue, CallbacksAtRisk, CallbacksLate    int64
 }
 
 // Alarm is something that needs somebody: what it is, and what to do.

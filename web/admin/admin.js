@@ -54,14 +54,21 @@ if (board) {
   follow()
 }
 
-// A recording by telephone is told to the page that waits for it.
+// A recording by telephone is told to the page that waits for it, and so is a code that serves no more.
 for (const box of document.querySelectorAll('[data-recording]')) {
   const status = box.querySelector('[role=status]')
   const look = async () => {
     try {
       const answer = await fetch(box.dataset.recording, { cache: 'no-store' })
-      if (answer.status === 200 && await answer.text() === 'yes') {
+      const told = answer.status === 200 ? await answer.text() : ''
+      if (told === 'yes') {
         status.textContent = status.dataset.done
+        return
+      }
+      if (told === 'unknown') {
+        status.textContent = status.dataset.gone
+        const again = box.querySelector('button')
+        again.hidden = again.disabled = false
         return
       }
     } catch { /* the next look may find it */ }

@@ -156,7 +156,7 @@ func open(t *testing.T) *site {
 		},
 		Heard: func(context.Context, ivr.Message) (int, int, error) { return 12, 3, nil },
 		Today: func(context.Context) (map[string]admin.Day, error) { return s.day, nil },
-		Alarms: func(call.Lang) []admin.Alarm {
+		Alarms: func(call.Lang, map[string]admin.Day) []admin.Alarm {
 			return []admin.Alarm{{Title: "Un site est en panne", Text: "Il ne répond pas.", Do: "Prévenez."}}
 		},
 	}

@@ -307,6 +307,10 @@ func (v *visit) publishDraft() {
 	}
 	n, err := v.s.Drafts.Publish(v.r.Context(), v.r.PostFormValue("version"), v.Me.Name, v.s.Approval)
 	switch {
+	case errors.Is(err, drafts.ErrUnsettled):
+		v.s.Log.Error("a publication is in force, and not kept as the history yet", "by", v.Me.Name, "err", err)
+		v.published(n, l)
+		v.see("/service/brouillon?fait=publie-sans-historique", nil)
 	case errors.Is(err, drafts.ErrNothing): // a double click
 		v.see("/service/brouillon?fait=publie-service", nil)
 	case errors.Is(err, drafts.ErrChanged):
@@ -322,30 +326,36 @@ func (v *visit) publishDraft() {
 		v.wrong("main", "draft.refused")
 		v.draftPage()
 	default:
-		var paths []string
-		for _, r := range l.Drafts {
-			paths = append(paths, r.Path)
-		}
-		v.log("service.published", strconv.Itoa(n), strings.Join(paths, ", "))
-		v.s.Log.Info("the definition was changed", "by", v.Me.Name, "parts", paths)
+		v.published(n, l)
 		v.see("/service/brouillon?fait=publie-service", nil)
 	}
 }
 
+// published logs that n drafts, which were looked at, are in force.
+func (v *visit) published(n int, l *drafts.Look) {
+	var paths []string
+	for _, r := range l.Drafts {
+		paths = append(paths, r.Path)
+	}
+	v.log("service.published", strconv.Itoa(n), strings.Join(paths, ", "))
+	v.s.Log.Info("the definition was changed", "by", v.Me.Name, "parts", paths)
+}
+
 func (v *visit) dropDraft() {
 	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
-	if err == nil {
-		err = v.s.Drafts.Drop(v.r.Context(), id, v.Me.Name)
+	if err != nil {
+		v.stop(http.StatusNotFound, "missing")
+		return
 	}
-	switch {
-	case errors.Is(err, drafts.ErrNone), errors.Is(err, strconv.ErrSyntax): // a double click
+	switch dropped, err := v.s.Drafts.Drop(v.r.Context(), id, v.Me.Name); {
+	case errors.Is(err, drafts.ErrNone): // a double click, or it was published meanwhile
+		v.see("/service/brouillon?fait=plus-la", nil)
 	case err != nil:
 		v.fail("forget a draft", err)
-		return
 	default:
-		v.log("service.dropped", v.r.PostFormValue("path"), "")
+		v.log("service.dropped", dropped.Path, "")
+		v.see("/service/brouillon?fait=oublie", nil)
 	}
-	v.see("/service/brouillon?fait=oublie", nil)
 }
 
 // partOf is a part as its editor sees it; ok is false when the page of a failure was given.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"decroche/call"
+	"decroche/callback"
 	"decroche/routing"
 	"decroche/text"
 )
@@ -45,9 +46,10 @@ type queueRow struct {
 	Waiting, Ringing, Talking                    int
 	Longest, Estimate, Agents                    string
 	Decroche, Hour, InTime, Abandoned, Callbacks string
-	// Mood is "good", "bad" or "" by the goal of the day; Late marks a wait beyond the queue's goal.
-	Mood string
-	Late bool
+	// Mood is "good", "bad" or "" by the goal of the day; Late marks a wait beyond the queue's goal, Overdue callbacks
+	// whose window is over.
+	Mood          string
+	Late, Overdue bool
 }
 
 type agentRow struct {
@@ -299,9 +301,12 @@ func (s *Server) rendered(lang call.Lang) []byte {
 // T is a text of the board.
 func (f *floorView) T(id string, pairs ...any) string { return f.v.T(id, pairs...) }
 
+// Risk is how many minutes before the end of its window a callback is at risk.
+func (*floorView) Risk() int { return int(callback.Risk / time.Minute) }
+
 // board is how things stand, with the figures of the day as they were counted at a moment.
 func (v *visit) board(day map[string]Day, counted time.Time) *floorView {
-	f := &floorView{v: v, At: text.Clock(v.Lang, v.now.In(v.zone())), Alarms: v.s.Alarms(v.Lang), Elsewhere: v.elsewhere()}
+	f := &floorView{v: v, At: text.Clock(v.Lang, v.now.In(v.zone())), Alarms: v.s.Alarms(v.Lang, day), Elsewhere: v.elsewhere()}
 	switch {
 	case counted.IsZero():
 		f.Stale = v.T("floor.uncounted")
@@ -334,10 +339,7 @@ func (v *visit) queueRow(q routing.QueueStatus, d Day) queueRow {
 		Name: v.queueName(q.ID), Waiting: q.Waiting, Ringing: q.Ringing, Talking: q.Talking, Longest: "–", Estimate: v.estimate(q.Estimate),
 		Agents:   v.T("floor.agents", "available", q.Available, "signed_in", q.SignedIn),
 		Decroche: share(v.Lang, d.Answered, d.Requested), Hour: share(v.Lang, d.HourAnswered, d.HourRequested), InTime: share(v.Lang, d.InTime, d.Offered),
-		Abandoned: fmt.Sprint(d.Abandoned), Callbacks: fmt.Sprint(d.CallbacksDue),
-	}
-	if d.CallbacksLate > 0 {
-		row.Callbacks = v.T("floor.late", "due", d.CallbacksDue, "late", d.CallbacksLate)
+		Abandoned: fmt.Sprint(d.Abandoned), Callbacks: v.callbacks(d), Overdue: d.CallbacksLate > 0,
 	}
 	if q.Waiting > 0 {
 		row.Longest = v.lasted(q.LongestWait)
@@ -351,6 +353,22 @@ func (v *visit) queueRow(q routing.QueueStatus, d Day) queueRow {
 		}
 	}
 	return row
+}
+
+// callbacks writes those to be made, and how many of them are late or at risk.
+func (v *visit) callbacks(d Day) string {
+	id := ""
+	switch {
+	case d.CallbacksLate > 0 && d.CallbacksAtRisk > 0:
+		id = "floor.late_risk"
+	case d.CallbacksLate > 0:
+		id = "floor.late"
+	case d.CallbacksAtRisk > 0:
+		id = "floor.risk"
+	default:
+		return fmt.Sprint(d.CallbacksDue)
+	}
+	return v.T(id, "due", d.CallbacksDue, "late", d.CallbacksLate, "risk", d.CallbacksAtRisk)
 }
 
 // lasted writes a duration: "34 s", "2 min", "1 h 05".

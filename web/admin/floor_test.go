@@ -75,6 +75,20 @@ func TestTheBoardIsPushedAndEndsWithTheSession(t *testing.T) {
 	}
 }
 
+func TestTheBoardTellsOfCallbacksAtRiskAndLate(t *testing.T) {
+	for words, d := range map[string]admin.Day{
+		`<td class="n">0</td>`:                                      {},
+		`<td class="n">3</td>`:                                      {CallbacksDue: 3},
+		`<td class="n">3, dont 2 à risque</td>`:                     {CallbacksDue: 3, CallbacksAtRisk: 2},
+		`<td class="n late">3, dont 1 en retard</td>`:               {CallbacksDue: 3, CallbacksLate: 1},
+		`<td class="n late">3, dont 1 en retard et 2 à risque</td>`: {CallbacksDue: 3, CallbacksLate: 1, CallbacksAtRisk: 2},
+	} {
+		s := open(t)
+		s.day = map[string]admin.Day{"accueil": d}
+		s.account("camille", people.Supervisor).get("/direct").wants(200, words, "dans moins de 15 min et que personne ne rappelle encore")
+	}
+}
+
 // A board on a wall that nobody clicks stays signed in; who looks at no board is signed out.
 func TestABoardOnAWallStaysSignedIn(t *testing.T) {
 	defer admin.Hurry(6*time.Second, time.Second, 1500*time.Millisecond)()

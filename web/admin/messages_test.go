@@ -101,7 +101,33 @@ type room map[string]string
 
 func (r room) Open(by string, _ time.Time) (string, error) { return "123456", nil }
 
-func (r room) Recorded(code, by string) string { return r[code+by] }
+// "gone" is a code that serves no more.
+func (r room) Recorded(code, by string, _ time.Time) (sound string, known bool) {
+	sound = r[code+by]
+	if sound == "gone" {
+		return "", false
+	}
+	return sound, true
+}
+
+func TestACodeThatServesNoMoreIsTold(t *testing.T) {
+	s := open(t)
+	taken := room{}
+	s.srv.Studio, s.srv.Recorder = taken, "+33199003949"
+	v := s.account("camille", people.Editor)
+	v.get("/messages/nouveau").submit("text_fr", "Panne.", "step", "phone_fr").wants(200, "123456", "Demander un nouveau code", `data-gone="Ce code ne sert plus`)
+	taken["123456camille"] = "gone" // by its time, or with the process that gave it
+	w := *v
+	if w.get("/enregistrement?code=123456"); w.body != "unknown" {
+		t.Errorf("the page is told %q", w.body)
+	}
+	action, form := v.form("/messages/nouveau")
+	form.Set("step", "phone_fr")
+	w.do(http.MethodPost, action, form).wants(200, "123456", "Panne.") // another is asked for: there is nothing to tell
+	form.Set("step", "review")
+	w.do(http.MethodPost, action, form).wants(422, "Le code d'enregistrement ne sert plus", "Panne.", "Enregistrer par téléphone").lacks("123456")
+	w.submit("effect", "exit", "end", "1h", "step", "review").wants(200, "Vérifier avant de diffuser") // without it, knowingly
+}
 
 func TestAMessageIsRecordedByTelephone(t *testing.T) {
 	s := open(t)

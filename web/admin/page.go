@@ -320,9 +320,15 @@ func (v *visit) told() {
 	}
 }
 
-// log writes a line of the log; that it cannot is told, and stops nothing that was done.
+// logPatience bounds the writing of a line of the log.
+const logPatience = 10 * time.Second
+
+// log writes a line of the log, of what is done by now, also when whoever did it has gone; that it cannot is told, and
+// stops nothing that was done.
 func (v *visit) log(what, about, detail string) {
-	err := v.s.Accounts.Log(context.WithoutCancel(v.r.Context()), people.Act{At: v.now, Who: v.Me.Name, What: what, About: about, Detail: detail})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), logPatience)
+	defer cancel()
+	err := v.s.Accounts.Log(ctx, people.Act{At: v.now, Who: v.Me.Name, What: what, About: about, Detail: detail})
 	if err != nil {
 		v.s.Log.Error("what was done could not be written in the log", "what", what, "about", about, "by", v.Me.Name, "err", err)
 	}

@@ -123,7 +123,8 @@ func TestAPlanThatTheFileHasIsShownWholeAndNothingOfItIsLost(t *testing.T) {
 			t.Errorf("%s with another label became %+v, %+v, want %+v, %+v", id, got, got.When, &want, want.When)
 		}
 		v.get("/plans/"+id+"/modifier").submit("label_fr", before[id].Label["fr"].Say).wants(200)
-		s.must(s.srv.Drafts.Drop(s.Context(), s.looked().Drafts[0].ID, "camille"))
+		_, err := s.srv.Drafts.Drop(s.Context(), s.looked().Drafts[0].ID, "camille")
+		s.must(err)
 	}
 }
 

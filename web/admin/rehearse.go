@@ -10,6 +10,7 @@ import (
 	"decroche/call"
 	"decroche/ivr"
 	"decroche/people"
+	"decroche/service"
 )
 
 // playView is a journey that is played on the page.
@@ -45,7 +46,7 @@ func (v *visit) showRehearsal() {
 	}
 	q := v.r.URL.Query()
 	w := &playView{Day: q.Get("jour"), At: q.Get("heure")}
-	def, version := v.s.Service(), "publie"
+	def, version := v.s.Plans.Service(), "publie"
 	if q.Get("version") == "brouillon" && l.Next != nil && v.Me.May(people.SeeService) {
 		def, version = l.Next, "brouillon"
 	}
@@ -80,7 +81,11 @@ func (v *visit) showRehearsal() {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	r, err := v.s.Play(v.r.Context(), def, info, at, keys)
+	def, err = v.planned(def, at)
+	var r ivr.Rehearsal
+	if err == nil {
+		r, err = v.s.Play(v.r.Context(), def, info, at, keys)
+	}
 	if err != nil {
 		v.fail("play the journey", err)
 		return
@@ -101,6 +106,21 @@ func (v *visit) showRehearsal() {
 	}
 	v.Play = w
 	v.render(http.StatusOK, "rehearse.html", v.T("play.title"))
+}
+
+// planned is a definition as it will be at a moment: with the plans that are on now, and not over by then.
+func (v *visit) planned(def *service.Definition, at time.Time) (*service.Definition, error) {
+	runs, err := v.s.Plans.Runs(v.r.Context(), v.now)
+	if err != nil {
+		return nil, err
+	}
+	var on []*service.Plan
+	for _, r := range runs {
+		if p := def.Plans[r.Plan]; p != nil && r.On(at) {
+			on = append(on, p)
+		}
+	}
+	return def.With(on...), nil
 }
 
 func (v *visit) playTurns(w *playView, r ivr.Rehearsal) {

@@ -2,16 +2,22 @@ package admin_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"decroche/call"
+	"decroche/drafts"
+	"decroche/ivr"
 	"decroche/people"
 	"decroche/service"
 )
@@ -258,4 +264,115 @@ func TestAPlanIsSwitchedOnInOneClickAndOffAgain(t *testing.T) {
 	v.get("/messages").wants(200, "Aucun message")
 	s.account("lou", people.Auditor).get("/plans").wants(200, "Afflux").lacks("Activer ce plan")
 	s.account("dom", people.Manager).get("/journal").wants(200, "Plan activé", "Plan arrêté")
+}
+
+// late is a store that cannot be told, once, what was published.
+type late struct {
+	drafts.Store
+	failed atomic.Bool
+}
+
+func (s *late) SettleDrafts(ctx context.Context, ids []int64, state drafts.State, by string, at time.Time) error {
+	if state == drafts.Published && s.failed.CompareAndSwap(false, true) {
+		return errors.New("the disk is full")
+	}
+	return s.Store.SettleDrafts(ctx, ids, state, by, at)
+}
+
+func TestWhatIsInForceIsToldSoWhenItsHistoryIsLate(t *testing.T) {
+	s := open(t)
+	s.srv.Drafts.Store = &late{Store: s.srv.Drafts.Store}
+	v := s.account("camille", people.Editor)
+	v.get("/service/textes/ferme").submit("text_fr", "Nous sommes fermés.").wants(200)
+	version := regexp.MustCompile(`name="version" value="([^"]*)"`).FindStringSubmatch(v.get("/service/brouillon").body)[1]
+	v.do(http.MethodPost, "/service/brouillon", url.Values{"version": {version}})
+	v.wants(200, "C'est publié : les appels suivants l'entendent. L'historique n'a pas pu être écrit au même moment").lacks("garde ce qu'elle disait")
+	if got := s.def.Load().Prompts["ferme"]["fr"].Say; got != "Nous sommes fermés." {
+		t.Errorf("the line says %q", got)
+	}
+	v.get("/service/brouillon").wants(200, "Aucune modification en attente", "publié par camille")
+	s.account("lou", people.Manager).get("/journal").wants(200, "Service modifié", "prompts.ferme")
+}
+
+func TestTheLogNamesTheDraftThatWasForgotten(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/service/textes/ferme").submit("text_fr", "Nous sommes fermés.").wants(200)
+	action, _ := v.get("/service/brouillon").form("/oublier")
+	v.do(http.MethodPost, action, url.Values{"path": {"prompts.tout-autre"}}).wants(200, "Cette modification est oubliée")
+	v.do(http.MethodPost, action, nil).wants(200, "n'est plus dans le brouillon")
+	v.do(http.MethodPost, "/service/brouillon/x/oublier", nil).wants(404)
+	s.account("lou", people.Manager).get("/journal?quoi=service").wants(200, "prompts.ferme").lacks("tout-autre")
+	if n := strings.Count(s.account("dom", people.Manager).get("/journal?quoi=service").body, "Brouillon oublié"); n != 1 {
+		t.Errorf("the log has %d lines of one that was forgotten", n)
+	}
+}
+
+// gone is the log of a site whose reader leaves just before a line of it is written.
+type gone struct {
+	people.Store
+	leave func()
+}
+
+func (g gone) Log(ctx context.Context, a people.Act) error {
+	g.leave()
+	return g.Store.Log(ctx, a)
+}
+
+func TestWhatIsDoneIsLoggedAlsoWhenTheTabIsClosed(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	v.get("/service/textes/ferme")
+	action, form := v.form("/service/textes/ferme")
+	form.Set("text_fr", "Nous sommes fermés.")
+	closed, left := context.WithCancel(t.Context())
+	s.srv.Accounts = gone{s.srv.Accounts, left}
+	req := httptest.NewRequestWithContext(closed, http.MethodPost, action, strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	u, err := url.Parse(s.web.URL)
+	s.must(err)
+	for _, c := range v.client.Jar.Cookies(u) {
+		req.AddCookie(c)
+	}
+	s.srv.Handler().ServeHTTP(httptest.NewRecorder(), req)
+	if closed.Err() == nil {
+		t.Fatal("nothing was done")
+	}
+	acts, err := s.db.People().Acts(t.Context(), people.Acts{Group: "service", Limit: 10})
+	if err != nil || len(acts) != 1 || acts[0].About != "prompts.ferme" || acts[0].Who != "camille" {
+		t.Errorf("the log has %+v, %v", acts, err)
+	}
+}
+
+// A plan that is on is heard as far as it goes: of a moment after its end nothing of it is.
+func TestAJourneyIsPlayedWithThePlansOfItsMoment(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Editor)
+	base := *s.def.Load()
+	s.srv.Plans.Service = func() *service.Definition { return &base }
+	plan := base.Plans["afflux"]
+	if plan == nil {
+		t.Fatal("the demonstration has no such plan")
+	}
+	s.def.Store(base.With(plan)) // in force, as it is while the plan is on
+	until := time.Now().Add(48 * time.Hour)
+	if _, err := s.srv.Plans.On(t.Context(), "afflux", until, "camille"); err != nil {
+		t.Fatal(err)
+	}
+	var played atomic.Pointer[service.Definition]
+	play := s.srv.Play
+	s.srv.Play = func(ctx context.Context, def *service.Definition, info call.Info, at time.Time, keys string) (ivr.Rehearsal, error) {
+		played.Store(def)
+		return play(ctx, def, info, at, keys)
+	}
+	for _, version := range []string{"publie", "brouillon"} {
+		for after, on := range map[time.Duration]bool{-24 * time.Hour: false, 24 * time.Hour: true, 72 * time.Hour: false} {
+			at := time.Now().Add(after).In(base.Location)
+			q := url.Values{"jour": {at.Format(time.DateOnly)}, "heure": {at.Format("15:04")}, "version": {version}}
+			v.get("/service/ecouter?"+q.Encode()).wants(200, "Les messages publiés et programmés pour ce moment sont compris")
+			if got := played.Load().Callback.OfferAbove == plan.OfferAbove; got != on {
+				t.Errorf("%s after %s: with the plan: %t, want %t", version, after, got, on)
+			}
+		}
+	}
 }

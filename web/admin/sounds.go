@@ -53,11 +53,16 @@ func (v *visit) unfinished() {
 
 // phoneCode is the code by which the text of a language is recorded by telephone: one that was given
 // before, or a new one if that is what was asked for; "" for none. One that was used has served: typedSound
-// took what was recorded, and a file that is sent later is not overruled by it.
+// took what was recorded, and a file that is sent later is not overruled by it. One that serves no more is not shown:
+// typedSound told so.
 func (v *visit) phoneCode(l call.Lang) string {
 	code := v.r.PostFormValue("phone_" + string(l))
 	if v.r.PostFormValue("step") != "phone_"+string(l) || v.s.Recorder == call.Withheld {
-		if code != "" && v.s.Studio.Recorded(code, v.Me.Name) != "" && v.ErrorOf("sound_"+string(l)) == "" {
+		if code == "" {
+			return ""
+		}
+		sound, known := v.s.Studio.Recorded(code, v.Me.Name, v.now)
+		if !known || sound != "" && v.ErrorOf("sound_"+string(l)) == "" {
 			return ""
 		}
 		return code
@@ -69,11 +74,14 @@ func (v *visit) phoneCode(l call.Lang) string {
 	return code
 }
 
-// recorded tells the page whether the code was used.
+// recorded tells the page whether the code was used, or serves no more.
 func (v *visit) recorded() {
 	v.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	answer := "no"
-	if v.s.Studio.Recorded(v.r.URL.Query().Get("code"), v.Me.Name) != "" {
+	switch sound, known := v.s.Studio.Recorded(v.r.URL.Query().Get("code"), v.Me.Name, v.now); {
+	case !known:
+		answer = "unknown"
+	case sound != "":
 		answer = "yes"
 	}
 	_, _ = io.WriteString(v.w, answer)
@@ -123,8 +131,11 @@ func (v *visit) typedSound(l call.Lang, k keeper) string {
 	if ext, data, sent := v.sentSound(field); sent {
 		name, err = k.file(ctx, ext, data)
 	} else if code := v.r.PostFormValue("phone_" + string(l)); code != "" {
-		if spoken := v.s.Studio.Recorded(code, v.Me.Name); spoken != "" {
+		switch spoken, known := v.s.Studio.Recorded(code, v.Me.Name, v.now); {
+		case spoken != "":
 			name, err = k.spoken(ctx, spoken)
+		case !known && v.r.PostFormValue("step") != "phone_"+string(l): // who asks for another code knows
+			v.wrong(field, "write.error.phone")
 		}
 	}
 	if err == nil {

@@ -122,7 +122,8 @@ func TestTwoEditorsOfAReasonLoseNothing(t *testing.T) {
 	stale = a.get(at).formWith(at, "id", "encore", "label_fr", "Toujours")
 	for _, d := range s.looked().Drafts {
 		if d.Path == "reasons.encore" {
-			s.must(s.srv.Drafts.Drop(s.Context(), d.ID, "lou"))
+			_, err := s.srv.Drafts.Drop(s.Context(), d.ID, "lou")
+			s.must(err)
 		}
 	}
 	a.do(http.MethodPost, at, stale).conflict([]string{`value="Toujours"`}, "Cette partie a été retirée")
@@ -268,7 +269,8 @@ func TestADraftThatAnotherWroteOverIsFoundAgain(t *testing.T) {
 	a.get("/service/horaires").submitTo("/horaires/closures", "from-2", "2026-12-25", "why-2", "Noël").wants(200)
 	for _, d := range s.looked().Drafts {
 		if d.Path == "closures" {
-			s.must(s.srv.Drafts.Drop(s.Context(), d.ID, "lou"))
+			_, err := s.srv.Drafts.Drop(s.Context(), d.ID, "lou")
+			s.must(err)
 		}
 	}
 	a.get("/service/brouillon").wants(200, "Brouillons remplacés ou oubliés par une autre personne", "Texte « accueil »", "Écrit par camille, ", "remplacé ou oublié par lou", "Français : Le texte de Camille.", "Pourquoi : Noël").
