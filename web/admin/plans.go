@@ -231,7 +231,7 @@ func (v *visit) endPlan() {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	if err := v.s.Plans.Off(v.r.Context(), id, v.Me.Name); err != nil {
+	if _, _, err := v.s.Plans.Off(v.r.Context(), id, v.Me.Name); err != nil {
 		v.fail("switch a plan off", err)
 		return
 	}
