@@ -127,6 +127,8 @@ type Office struct {
 	Apply func(on []*service.Plan)
 	// Changed is called after messages were let out or stopped.
 	Changed func(ctx context.Context) error
+	// Keep keeps a recording of the service as one of messages, which every node has, and gives its name.
+	Keep func(ctx context.Context, recording string) (name string, err error)
 	// Now is the clock of the runs; nil is time.Now.
 	Now func() time.Time
 	Log *slog.Logger
@@ -245,11 +247,11 @@ func (o *Office) Runs(ctx context.Context, since time.Time) ([]Run, error) {
 }
 
 // messages are those of a run as the definition has them now, for the languages of the service.
-func (o *Office) messages(p *service.Plan, r Run, now time.Time) (list []ivr.Message) {
+func (o *Office) messages(ctx context.Context, p *service.Plan, r Run, now time.Time) (list []ivr.Message) {
 	def := o.Service()
 	for _, pm := range p.Messages {
 		m := ivr.Message{
-			Text: map[call.Lang]string{}, Queue: pm.Queue, Replace: pm.Replace, Offer: pm.Offer,
+			Text: map[call.Lang]string{}, Sound: map[call.Lang]string{}, Queue: pm.Queue, Replace: pm.Replace, Offer: pm.Offer,
 			From: now, Until: r.Until, Created: now, CreatedBy: r.By,
 		}
 		if pm.Menu != "" {
@@ -260,10 +262,27 @@ func (o *Office) messages(p *service.Plan, r Run, now time.Time) (list []ivr.Mes
 		}
 		for lang, phrase := range def.Prompts[pm.Prompt] {
 			m.Text[lang] = phrase.Say
+			if name := o.kept(ctx, p, phrase.Recording); name != "" {
+				m.Sound[lang] = name
+			}
 		}
 		list = append(list, m)
 	}
 	return list
+}
+
+// kept is the name of a recording among those of messages; "" for none, and for one that cannot be kept: its words are
+// said then.
+func (o *Office) kept(ctx context.Context, p *service.Plan, recording string) string {
+	if recording == "" || o.Keep == nil {
+		return ""
+	}
+	name, err := o.Keep(ctx, recording)
+	if err != nil {
+		o.Log.Error("the recording of a plan cannot be said; its words are", "plan", p.ID, "recording", recording, "err", err)
+		return ""
+	}
+	return name
 }
 
 // prefix begins the keys of a run's messages.
@@ -272,7 +291,11 @@ func (r Run) prefix() string { return fmt.Sprintf("plan:%d:", r.ID) }
 // key names a message of a run by what it says, so that it is let out once; one that was stopped by hand stays so. A
 // message that the plan says again, after it had said it no more, is another: out are those of the run.
 func (r Run) key(m ivr.Message, out map[string]ivr.Message) string {
-	says, _ := json.Marshal([]any{m.Text, m.Queue, m.Offer, m.Replace}) // strings alone
+	parts := []any{m.Text, m.Queue, m.Offer, m.Replace}
+	if len(m.Sound) > 0 {
+		parts = append(parts, m.Sound)
+	}
+	says, _ := json.Marshal(parts) // strings alone
 	base := fmt.Sprintf("%s%x.", r.prefix(), sha256.Sum256(says))
 	before := 0
 	for key, m := range out {
@@ -332,7 +355,7 @@ func (o *Office) letOut(ctx context.Context, p *service.Plan, r Run, now time.Ti
 	}
 	var said []string
 	var errs []error
-	for _, m := range o.messages(p, r, now) {
+	for _, m := range o.messages(ctx, p, r, now) {
 		key := r.key(m, out)
 		said = append(said, key)
 		if _, is := out[key]; is {

@@ -616,3 +616,58 @@ func TestAPlanStaysAsItIsWhileNobodyKnows(t *testing.T) {
 		t.Error("it stays on")
 	}
 }
+
+// spoken is a message's recording in French, "" for none.
+func (b *bench) spoken() (all []string) {
+	b.Helper()
+	list, err := b.db.Active(b.Context(), b.now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, m := range list {
+		all = append(all, m.Text["fr"]+" "+m.Sound["fr"])
+	}
+	return all
+}
+
+func TestAPlanSaysTheRecordingOfItsTextAndElseItsWords(t *testing.T) {
+	b := open(t)
+	var lost error
+	b.o.Keep = func(_ context.Context, recording string) (string, error) {
+		return "kept-" + recording, lost
+	}
+	record := func(voice string) {
+		b.Helper()
+		b.def.Prompts["beaucoup"] = service.Text{"fr": {Say: "Beaucoup de monde.", Recording: voice}}
+		if err := b.o.Again(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	record("lou.wav")
+	r, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.spoken(); !slices.Equal(got, []string{"Beaucoup de monde. kept-lou.wav"}) {
+		t.Errorf("callers hear %q", got)
+	}
+	keep := b.o.Keep
+	b.o = b.office() // a restart lets nothing out again
+	b.o.Keep = keep
+	if b.look(); len(b.spoken()) != 1 {
+		t.Errorf("after a restart callers hear %q", b.spoken())
+	}
+	record("dom.wav")
+	if got := b.spoken(); !slices.Equal(got, []string{"Beaucoup de monde. kept-dom.wav"}) {
+		t.Errorf("with another recording callers hear %q", got)
+	}
+	lost = errors.New("the disk is full")
+	record("max.wav")
+	if got := b.spoken(); !slices.Equal(got, []string{"Beaucoup de monde. "}) {
+		t.Errorf("without it callers hear %q", got)
+	}
+	b.off(r.ID)
+	if got := b.spoken(); len(got) != 0 {
+		t.Errorf("off, it says %q", got)
+	}
+}

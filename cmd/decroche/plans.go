@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"decroche/metrics"
 	"decroche/plans"
 	"decroche/service"
+	"decroche/speech"
 	"decroche/text"
 	"decroche/web/admin"
 )
@@ -19,7 +22,7 @@ import (
 // force, s.def, is that with the plans that are on.
 func (s *server) assemblePlans() {
 	s.plans = &plans.Office{
-		Store: s.db, Messages: s.db, Service: s.base.Load, State: s.planState, Changed: s.board.Refresh, Log: s.log,
+		Store: s.db, Messages: s.db, Service: s.base.Load, State: s.planState, Keep: s.keepPlanSound, Changed: s.board.Refresh, Log: s.log,
 		Apply: func(on []*service.Plan) { s.force(s.base.Load().With(on...)) },
 	}
 }
@@ -87,6 +90,16 @@ func (s *server) lastHour(ctx context.Context, now time.Time) (map[string]plans.
 		return nil
 	})
 	return out, err
+}
+
+// keepPlanSound keeps a recording of the service among those of messages, so that callers hear of a plan what was
+// listened to on its page, on every node and whatever becomes of the file.
+func (s *server) keepPlanSound(ctx context.Context, recording string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(s.c.Service), recording))
+	if err != nil {
+		return "", err
+	}
+	return s.keepSound(ctx, filepath.Ext(recording), data, speech.MaxRecording) // those of the service are not held to the minute of a message
 }
 
 // lastingAlarms tell of plans that came to their end while their cause lasts: they stay off.

@@ -1,15 +1,23 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
 
 	"decroche/call"
+	"decroche/ivr"
 	"decroche/plans"
 	"decroche/service"
+	"decroche/store"
 	"decroche/web/admin"
 )
 
@@ -47,6 +55,51 @@ func TestTheRulesOfPlansLookAtTheLastHourAndNotAtThatOfTheClock(t *testing.T) {
 	}
 	if quiet, err := o.lastHour(t.Context(), now.Add(3*time.Hour)); err != nil || len(quiet) != 0 {
 		t.Errorf("three hours later they are %+v, %v", quiet, err)
+	}
+}
+
+// Callers hear of a plan what was listened to on its page: also on a node without the file, and longer than a
+// recording that is made for a message.
+func TestAPlansRecordingIsHeardOnEveryNodeAndElseItsWords(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(dir, "d.db"), DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	node := func(name string) *server {
+		c := &config{Service: filepath.Join(dir, name, "service.yaml"), Data: filepath.Join(dir, name)}
+		s := &server{c: c, db: db, log: slog.New(slog.DiscardHandler)}
+		if s.lib, err = c.library(nil); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one, two := node("one"), node("two")
+	const recording = "enregistrements/afflux.wav"
+	file := filepath.Join(dir, "one", recording)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, hum(70*time.Second), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name, err := one.keepPlanSound(t.Context(), recording)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	m := ivr.Message{Text: map[call.Lang]string{"fr": "Beaucoup de monde."}, Sound: map[call.Lang]string{"fr": name}}
+	for _, s := range []*server{one, two} {
+		said, err := (steady{voice{s.lib, s}}).Phrase(t.Context(), m.SoundName(), "fr", m.Phrase("fr"))
+		if err != nil || said.Voice != "" || said.Duration.Round(time.Second) != 70*time.Second {
+			t.Errorf("callers hear %+v, %v", said, err)
+		}
+	}
+	if _, err := one.keepPlanSound(t.Context(), recording); err == nil {
+		t.Error("a recording that is gone is kept")
 	}
 }
 
@@ -90,4 +143,21 @@ func TestTheBoardTellsOfAPlanThatIsOverWhileItsCauseLasts(t *testing.T) {
 	if _, err := o.plans.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil || len(o.lastingAlarms("fr")) != 0 {
 		t.Errorf("when it is on again the board has %+v, %v", o.lastingAlarms("fr"), err)
 	}
+}
+
+// hum is a tone in a WAV file.
+func hum(d time.Duration) []byte {
+	const rate = 8000
+	samples := make([]int16, int(d.Seconds()*rate))
+	for i := range samples {
+		samples[i] = int16(8000 * math.Sin(2*math.Pi*440*float64(i)/rate))
+	}
+	var b bytes.Buffer
+	n := uint32(2 * len(samples))
+	for _, v := range []any{
+		[]byte("RIFF"), n + 36, []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1), uint32(rate), uint32(2 * rate), uint16(2), uint16(16), []byte("data"), n, samples,
+	} {
+		_ = binary.Write(&b, binary.LittleEndian, v) // in memory
+	}
+	return b.Bytes()
 }
