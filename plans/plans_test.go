@@ -51,6 +51,7 @@ type bench struct {
 	state plans.State
 	on    []string
 	def   *service.Definition
+	clock time.Time // goes on when the test says so
 }
 
 func open(t *testing.T) *bench {
@@ -59,7 +60,7 @@ func open(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{T: t, def: def, db: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db")), state: plans.State{Open: true, Queues: map[string]plans.QueueState{}}}
+	b := &bench{T: t, clock: time.Now(), def: def, db: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "d.db")), state: plans.State{Open: true, Queues: map[string]plans.QueueState{}}}
 	b.o = b.office()
 	return b
 }
@@ -69,7 +70,7 @@ func (b *bench) office() *plans.Office {
 	return &plans.Office{
 		Store: b.db, Messages: b.db, Service: func() *service.Definition { return b.def },
 		State:   func(context.Context) (plans.State, error) { return b.state, nil },
-		Changed: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Changed: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler), Now: b.now,
 		Apply: func(on []*service.Plan) {
 			b.on = nil
 			for _, p := range on {
@@ -79,6 +80,11 @@ func (b *bench) office() *plans.Office {
 	}
 }
 
+func (b *bench) now() time.Time { return b.clock }
+
+// pass lets time pass.
+func (b *bench) pass(d time.Duration) { b.clock = b.clock.Add(d) }
+
 // look is one look at the plans and their rules.
 func (b *bench) look() {
 	b.Helper()
@@ -87,8 +93,24 @@ func (b *bench) look() {
 	}
 }
 
+// off ends a run by hand.
+func (b *bench) off(id int64) {
+	b.Helper()
+	if _, ended, err := b.o.Off(b.Context(), id, "lou"); err != nil || !ended {
+		b.Fatalf("ended: %t, %v", ended, err)
+	}
+}
+
+// waited is a look after a while, at a longest wait.
+func (b *bench) waited(after, longest time.Duration) {
+	b.Helper()
+	b.pass(after)
+	b.state.Queues["accueil"] = plans.QueueState{Longest: longest}
+	b.look()
+}
+
 func (b *bench) messages() (texts []string) {
-	list, err := b.db.Active(b.Context(), time.Now())
+	list, err := b.db.Active(b.Context(), b.now())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -103,7 +125,7 @@ func TestAPlanIsSwitchedOnAndOffByHand(t *testing.T) {
 	if _, err := b.o.On(t.Context(), "nowhere", time.Time{}, "lou"); !errors.Is(err, plans.ErrNone) {
 		t.Errorf("a plan that is none: %v", err)
 	}
-	if _, err := b.o.On(t.Context(), "afflux", time.Now().Add(-time.Hour), "lou"); !errors.Is(err, plans.ErrEnd) {
+	if _, err := b.o.On(t.Context(), "afflux", b.now().Add(-time.Hour), "lou"); !errors.Is(err, plans.ErrEnd) {
 		t.Errorf("a plan that has ended: %v", err)
 	}
 	r, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou")
@@ -121,9 +143,9 @@ func TestAPlanIsSwitchedOnAndOffByHand(t *testing.T) {
 	if m := b.messages(); len(b.on) != 1 || len(m) != 1 {
 		t.Errorf("after a restart on are %v, messages %q", b.on, m)
 	}
-	for range 2 { // a double click
-		if err := b.o.Off(t.Context(), r.ID, "lou"); err != nil {
-			t.Fatal(err)
+	for _, want := range []bool{true, false} { // a double click
+		if was, ended, err := b.o.Off(t.Context(), r.ID, "lou"); err != nil || ended != want || ended && was.Plan != "afflux" {
+			t.Fatalf("ended %t %+v, %v", ended, was, err)
 		}
 	}
 	if m := b.messages(); len(b.on) != 0 || len(m) != 0 {
@@ -133,15 +155,15 @@ func TestAPlanIsSwitchedOnAndOffByHand(t *testing.T) {
 
 func TestAPlanEndsAtItsTime(t *testing.T) {
 	b := open(t)
-	if _, err := b.o.On(t.Context(), "afflux", time.Now().Add(1500*time.Millisecond), "lou"); err != nil {
+	if _, err := b.o.On(t.Context(), "afflux", b.now().Add(time.Minute), "lou"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(1600 * time.Millisecond)
+	b.pass(time.Minute)
 	if m := b.messages(); len(m) != 0 {
 		t.Errorf("messages outlive the plan: %q", m)
 	}
 	b.look()
-	runs, err := b.o.Runs(t.Context(), time.Now().Add(-time.Hour))
+	runs, err := b.o.Runs(t.Context(), b.now().Add(-time.Hour))
 	if err != nil || len(runs) != 1 || runs[0].EndedBy != plans.ByEnd || len(b.on) != 0 {
 		t.Errorf("the log has %+v, on are %v, %v", runs, b.on, err)
 	}
@@ -166,13 +188,11 @@ func TestARuleSwitchesAPlanAndAHandIsObeyed(t *testing.T) {
 		t.Errorf("when it holds no more on are %v", b.on)
 	}
 	wait(11 * time.Minute)
-	runs, _ := b.o.Runs(t.Context(), time.Now())
+	runs, _ := b.o.Runs(t.Context(), b.now())
 	if len(runs) != 1 || runs[0].By != plans.ByRule {
 		t.Fatalf("runs: %+v", runs)
 	}
-	if err := b.o.Off(t.Context(), runs[0].ID, "lou"); err != nil {
-		t.Fatal(err)
-	}
+	b.off(runs[0].ID)
 	if wait(12 * time.Minute); len(b.on) != 0 {
 		t.Error("the rule overrules the hand")
 	}
@@ -180,8 +200,8 @@ func TestARuleSwitchesAPlanAndAHandIsObeyed(t *testing.T) {
 	if wait(11 * time.Minute); len(b.on) != 1 {
 		t.Error("the rule is never obeyed again")
 	}
-	runs, _ = b.o.Runs(t.Context(), time.Now())
-	_ = b.o.Off(t.Context(), runs[0].ID, "lou")
+	runs, _ = b.o.Runs(t.Context(), b.now())
+	b.off(runs[0].ID)
 	wait(time.Minute)
 	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil {
 		t.Fatal(err)
@@ -197,26 +217,46 @@ func TestARuleSwitchesAPlanAndAHandIsObeyed(t *testing.T) {
 
 func TestRulesLookAtWhatTheySay(t *testing.T) {
 	s := plans.State{Open: true, Down: map[string]bool{"site": true}, Queues: map[string]plans.QueueState{
-		"a": {Longest: time.Minute, Agents: 3, Requested: 20, Answered: 11}, "b": {Agents: 1, Requested: 9},
+		"a": {Longest: time.Minute, Agents: 3, Requested: 20, Answered: 11}, "b": {Agents: 1, Requested: 9}, "c": {Agents: 3, Requested: 9, Answered: 9}, "d": {Agents: 3},
 	}}
 	for name, c := range map[string]struct {
 		t    service.Trigger
-		want bool
+		want string
 	}{
-		"the site":         {service.Trigger{LinkDown: "site"}, true},
-		"another site":     {service.Trigger{LinkDown: "autre"}, false},
-		"a wait":           {service.Trigger{WaitAbove: 50 * time.Second}, true},
-		"a longer wait":    {service.Trigger{WaitAbove: time.Minute}, false},
-		"agents of any":    {service.Trigger{AgentsBelow: 2}, true},
-		"agents of one":    {service.Trigger{AgentsBelow: 2, Queue: "a"}, false},
-		"décroché":         {service.Trigger{AnsweredBelow: 0.6}, true},
-		"décroché just so": {service.Trigger{AnsweredBelow: 0.55}, false},
-		"décroché of few":  {service.Trigger{AnsweredBelow: 0.6, Queue: "b"}, false},
+		"the site":                       {service.Trigger{LinkDown: "site"}, "holds"},
+		"another site":                   {service.Trigger{LinkDown: "autre"}, "does not"},
+		"a wait":                         {service.Trigger{WaitAbove: 50 * time.Second}, "holds"},
+		"a longer wait":                  {service.Trigger{WaitAbove: time.Minute}, "does not"},
+		"agents of any":                  {service.Trigger{AgentsBelow: 2}, "holds"},
+		"agents of one":                  {service.Trigger{AgentsBelow: 2, Queue: "a"}, "does not"},
+		"décroché":                       {service.Trigger{AnsweredBelow: 0.6}, "holds"},
+		"décroché just so":               {service.Trigger{AnsweredBelow: 0.55, Queue: "a"}, "does not"},
+		"of any, in doubt":               {service.Trigger{AnsweredBelow: 0.55}, "unknown"},
+		"décroché of few, below":         {service.Trigger{AnsweredBelow: 0.6, Queue: "b"}, "unknown"},
+		"décroché of few, and not below": {service.Trigger{AnsweredBelow: 0.6, Queue: "c"}, "unknown"},
+		"décroché of nobody":             {service.Trigger{AnsweredBelow: 0.6, Queue: "d"}, "unknown"},
 	} {
-		if got := plans.Holds(&c.t, s); got != c.want {
-			t.Errorf("%s: %t", name, got)
+		if got := told(plans.Holds(&c.t, s)); got != c.want {
+			t.Errorf("%s: it %s", name, got)
 		}
 	}
+	delete(s.Queues, "b")
+	if got := told(plans.Holds(&service.Trigger{AnsweredBelow: 0.55}, s)); got != "does not" {
+		t.Errorf("of any, where a queue of few calls is well: it %s", got)
+	}
+	if got := told(plans.Holds(&service.Trigger{AnsweredBelow: 0.55, Queue: "d"}, plans.State{Queues: s.Queues})); got != "does not" {
+		t.Errorf("while the line is closed: it %s", got)
+	}
+}
+
+func told(holds, known bool) string {
+	switch {
+	case !known:
+		return "unknown"
+	case holds:
+		return "holds"
+	}
+	return "does not"
 }
 
 func TestAPlanChangesTheDefinitionAndNothingElse(t *testing.T) {
@@ -274,9 +314,7 @@ func TestAPlanThatIsOnFollowsItsDefinition(t *testing.T) {
 	}
 	b.o = b.office() // a restart lets nothing out again
 	b.look()
-	if err := b.o.Off(t.Context(), r.ID, "lou"); err != nil {
-		t.Fatal(err)
-	}
+	b.off(r.ID)
 	if m := b.messages(); len(m) != 0 || len(b.on) != 0 {
 		t.Errorf("off are %v, messages %q", b.on, m)
 	}
@@ -291,11 +329,11 @@ func TestAMessageOfAPlanThatWasStoppedByHandStaysSo(t *testing.T) {
 	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil {
 		t.Fatal(err)
 	}
-	list, err := b.db.Active(t.Context(), time.Now())
+	list, err := b.db.Active(t.Context(), b.now())
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%v, %v", list, err)
 	}
-	if _, err := b.db.Stop(t.Context(), list[0].ID, "dom", time.Now()); err != nil {
+	if _, err := b.db.Stop(t.Context(), list[0].ID, "dom", b.now()); err != nil {
 		t.Fatal(err)
 	}
 	b.changed("max_waiting: 5", "max_waiting: 6")
@@ -329,33 +367,33 @@ func TestARunWhosePlanIsThereNoMoreGoesOnUntilSomebodyEndsIt(t *testing.T) {
 	}
 	b.o = b.office()
 	b.look()
-	if runs, err := b.o.Runs(t.Context(), time.Now()); err != nil || len(runs) != 1 || !runs[0].On(time.Now()) {
+	if runs, err := b.o.Runs(t.Context(), b.now()); err != nil || len(runs) != 1 || !runs[0].On(b.now()) {
 		t.Errorf("after a restart: %+v, %v", runs, err)
 	}
-	if err := b.o.Off(t.Context(), r.ID, "dom"); err != nil {
-		t.Fatal(err)
-	}
-	runs, err := b.o.Runs(t.Context(), time.Now().Add(-time.Hour))
-	if m := b.messages(); err != nil || len(m) != 0 || len(runs) != 1 || runs[0].EndedBy != "dom" {
+	b.off(r.ID)
+	runs, err := b.o.Runs(t.Context(), b.now().Add(-time.Hour))
+	if m := b.messages(); err != nil || len(m) != 0 || len(runs) != 1 || runs[0].EndedBy != "lou" {
 		t.Errorf("ended was %+v, %v; it says %q", runs, err, m)
 	}
 }
 
 func TestARunWhosePlanIsThereNoMoreEndsAtItsTime(t *testing.T) {
 	b := open(t)
-	r, err := b.o.On(t.Context(), "afflux", time.Now().Add(1200*time.Millisecond), "lou")
+	r, err := b.o.On(t.Context(), "afflux", b.now().Add(time.Minute), "lou")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.without()
-	for len(b.messages()) > 0 && time.Now().Before(r.Until.Add(time.Second)) {
-		time.Sleep(20 * time.Millisecond)
+	b.pass(r.Until.Sub(b.now()) - 1)
+	if m := b.messages(); len(m) != 1 {
+		t.Errorf("messages end before the plan: %q", m)
 	}
-	if m := b.messages(); len(m) != 0 || time.Now().Before(r.Until) {
-		t.Errorf("messages outlive the plan, or end before it: %q", m)
+	b.pass(1)
+	if m := b.messages(); len(m) != 0 {
+		t.Errorf("messages outlive the plan: %q", m)
 	}
 	b.look()
-	runs, err := b.o.Runs(t.Context(), time.Now().Add(-time.Hour))
+	runs, err := b.o.Runs(t.Context(), b.now().Add(-time.Hour))
 	if err != nil || len(runs) != 1 || runs[0].EndedBy != plans.ByEnd || !runs[0].Ended.Equal(runs[0].Until) {
 		t.Errorf("the log has %+v, %v", runs, err)
 	}
@@ -398,13 +436,238 @@ func TestTheTimeOfARuleThatWasChangedDoesNotCountForTheNewOne(t *testing.T) {
 	b.changed("wait_above: 10m, queue: accueil, for: 0s", "wait_above: 10m, queue: accueil, for: 1h")
 	wait := func(d time.Duration) { b.state.Queues["accueil"] = plans.QueueState{Longest: d}; b.look() }
 	wait(11 * time.Minute)
-	time.Sleep(60 * time.Millisecond) // the rule held for longer than the next one asks for
+	b.pass(60 * time.Millisecond) // the rule held for longer than the next one asks for
 	b.changed("wait_above: 10m, queue: accueil, for: 0s", "wait_above: 5m, queue: accueil, for: 50ms")
 	if wait(11 * time.Minute); len(b.on) != 0 {
 		t.Error("a rule is hasty")
 	}
-	time.Sleep(60 * time.Millisecond)
+	b.pass(60 * time.Millisecond)
 	if wait(11 * time.Minute); len(b.on) != 1 {
 		t.Error("a rule that was changed is never obeyed")
+	}
+}
+
+const (
+	calm, crowd = time.Minute, 11 * time.Minute // longest waits
+	tick        = 5 * time.Second
+)
+
+// running is the run of "afflux" that has not ended.
+func (b *bench) running() plans.Run {
+	b.Helper()
+	runs, err := b.o.Runs(b.Context(), b.now())
+	i := slices.IndexFunc(runs, func(r plans.Run) bool { return r.Plan == "afflux" && r.Ended.IsZero() })
+	if err != nil || i < 0 {
+		b.Fatalf("the plan is off: %+v, %v", runs, err)
+	}
+	return runs[i]
+}
+
+func TestAHandIsObeyedAfterACrashToo(t *testing.T) {
+	b := open(t)
+	b.waited(0, crowd)
+	b.off(b.running().ID)
+	for range 3 {
+		b.o = b.office()
+		b.waited(time.Hour, crowd)
+		if b.waited(tick, crowd); len(b.on) != 0 {
+			t.Fatal("after a crash the rule overrules the hand")
+		}
+	}
+	b.o = b.office()
+	b.waited(time.Hour, calm) // callers are not found again yet
+	if b.waited(tick, crowd); len(b.on) != 0 {
+		t.Error("that a rule did not hold when its process began says that it has ceased")
+	}
+	b.o = b.office()
+	b.waited(time.Hour, calm)
+	b.waited(time.Minute, calm)
+	if b.waited(tick, crowd); len(b.on) != 1 {
+		t.Error("the rule is never obeyed again")
+	}
+	b.off(b.running().ID)
+	if _, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou"); err != nil {
+		t.Fatal(err)
+	}
+	if b.waited(tick, calm); len(b.on) != 1 {
+		t.Error("the rule ends what a hand has switched on")
+	}
+}
+
+func TestWhoEndsAPlanBeforeTheRuleWasLookedAtIsObeyed(t *testing.T) {
+	b := open(t)
+	b.state.Queues["accueil"] = plans.QueueState{Longest: crowd}
+	r, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.off(r.ID)
+	if b.look(); len(b.on) != 0 {
+		t.Error("the rule overrules the hand")
+	}
+}
+
+// Two nodes share the database, and each has its own callers: the rule holds on the first alone.
+func TestAHandIsObeyedByEveryNodeAndTheyDoNotUndoEachOther(t *testing.T) {
+	b := open(t)
+	other := *b
+	other.state = plans.State{Open: true, Queues: map[string]plans.QueueState{}}
+	other.o = other.office()
+	both := func(longest time.Duration) {
+		b.waited(tick, longest)
+		other.clock = b.clock
+		other.look()
+	}
+	both(crowd)
+	first := b.running()
+	for range 24 { // two minutes
+		both(crowd)
+	}
+	if r := b.running(); r.ID != first.ID || !slices.Equal(other.on, []string{"afflux"}) {
+		t.Fatalf("the node whose callers do not wait has ended it: %+v", r)
+	}
+	other.off(first.ID)
+	for range 24 {
+		both(crowd)
+	}
+	if len(b.on) != 0 || len(other.on) != 0 {
+		t.Fatal("the rule overrules the hand on the other node")
+	}
+	other.waited(0, crowd) // its callers wait too, and the first node's do no more
+	b.state.Queues["accueil"] = plans.QueueState{}
+	for range 24 {
+		b.pass(tick)
+		b.look()
+		other.clock = b.clock
+		other.look()
+	}
+	if len(b.on) != 0 || len(other.on) != 0 {
+		t.Fatal("the rule overrules the hand on the node that it was ended on")
+	}
+	other.state.Queues["accueil"] = plans.QueueState{}
+	for range 12 {
+		both(calm)
+	}
+	if both(crowd); len(b.on) != 1 {
+		t.Error("the rule is never obeyed again")
+	}
+}
+
+func TestAPlanThatCameToItsEndWhileItsCauseLastsStaysOffAndThatIsTold(t *testing.T) {
+	b := open(t)
+	b.waited(0, crowd)
+	b.waited(2*time.Hour-tick, crowd)
+	if b.running(); b.o.Lasting("afflux") {
+		t.Error("the cause lasts, and so does the plan")
+	}
+	for range 3 {
+		b.waited(tick, crowd)
+	}
+	if len(b.on) != 0 || !b.o.Lasting("afflux") || b.o.Lasting("panne") {
+		t.Errorf("after its end on are %v; told: %t", b.on, b.o.Lasting("afflux"))
+	}
+	b.o = b.office()
+	if b.waited(time.Hour, crowd); len(b.on) != 0 {
+		t.Error("after a crash it is on again")
+	}
+	if b.waited(tick, crowd); !b.o.Lasting("afflux") {
+		t.Error("after a crash it is not told")
+	}
+	if b.waited(tick, calm); len(b.on) != 0 {
+		t.Error("it is on without a cause")
+	}
+	if b.waited(time.Minute, calm); b.o.Lasting("afflux") {
+		t.Error("it is told that a cause lasts which has ceased")
+	}
+	if b.waited(tick, crowd); len(b.on) != 1 {
+		t.Error("when its cause is back it stays off")
+	}
+}
+
+func TestAPlanStaysAsItIsWhileNobodyKnows(t *testing.T) {
+	b := open(t)
+	b.changed("wait_above: 10m, queue: accueil, for: 0s", "answered_below: 50, queue: accueil, for: 2m")
+	hour := func(after time.Duration, requested, answered int64) {
+		b.Helper()
+		b.pass(after)
+		b.state.Queues["accueil"] = plans.QueueState{Requested: requested, Answered: answered}
+		b.look()
+	}
+	for range 2 {
+		if hour(3*time.Minute, 9, 0); len(b.on) != 0 {
+			t.Error("nine calls switch it on")
+		}
+	}
+	hour(tick, 10, 4)
+	if hour(2*time.Minute, 10, 4); len(b.on) != 1 {
+		t.Fatal("it stays off")
+	}
+	first := b.running()
+	for range 3 { // few calls
+		hour(3*time.Minute, 9, 3)
+	}
+	hour(3*time.Minute, 0, 0)
+	hour(tick, 10, 4)
+	if r := b.running(); r.ID != first.ID {
+		t.Errorf("what nobody knows ended it, and it came back: %+v", r)
+	}
+	hour(tick, 10, 6)
+	if hour(2*time.Minute, 12, 7); len(b.on) != 0 {
+		t.Error("it stays on")
+	}
+}
+
+// spoken is a message's recording in French, "" for none.
+func (b *bench) spoken() (all []string) {
+	b.Helper()
+	list, err := b.db.Active(b.Context(), b.now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, m := range list {
+		all = append(all, m.Text["fr"]+" "+m.Sound["fr"])
+	}
+	return all
+}
+
+func TestAPlanSaysTheRecordingOfItsTextAndElseItsWords(t *testing.T) {
+	b := open(t)
+	var lost error
+	b.o.Keep = func(_ context.Context, recording string) (string, error) {
+		return "kept-" + recording, lost
+	}
+	record := func(voice string) {
+		b.Helper()
+		b.def.Prompts["beaucoup"] = service.Text{"fr": {Say: "Beaucoup de monde.", Recording: voice}}
+		if err := b.o.Again(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	record("lou.wav")
+	r, err := b.o.On(t.Context(), "afflux", time.Time{}, "lou")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.spoken(); !slices.Equal(got, []string{"Beaucoup de monde. kept-lou.wav"}) {
+		t.Errorf("callers hear %q", got)
+	}
+	keep := b.o.Keep
+	b.o = b.office() // a restart lets nothing out again
+	b.o.Keep = keep
+	if b.look(); len(b.spoken()) != 1 {
+		t.Errorf("after a restart callers hear %q", b.spoken())
+	}
+	record("dom.wav")
+	if got := b.spoken(); !slices.Equal(got, []string{"Beaucoup de monde. kept-dom.wav"}) {
+		t.Errorf("with another recording callers hear %q", got)
+	}
+	lost = errors.New("the disk is full")
+	record("max.wav")
+	if got := b.spoken(); !slices.Equal(got, []string{"Beaucoup de monde. "}) {
+		t.Errorf("without it callers hear %q", got)
+	}
+	b.off(r.ID)
+	if got := b.spoken(); len(got) != 0 {
+		t.Errorf("off, it says %q", got)
 	}
 }

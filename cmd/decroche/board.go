@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -111,7 +110,7 @@ func (s *server) alarmsNow(lang call.Lang, day map[string]admin.Day) (list []adm
 			prepared(func(t *service.Trigger) bool { return t.LinkDown == l.ID })
 		}
 	}
-	return list
+	return append(list, s.lastingAlarms(lang)...)
 }
 
 // callbackAlarm is about the promises of a queue that are late or at risk: how many, why nobody keeps them, and what helps.
@@ -142,7 +141,7 @@ func (s *server) preparedFor(lang call.Lang, is func(*service.Trigger) bool) (li
 	def := s.base.Load()
 	for _, id := range slices.Sorted(maps.Keys(def.Plans)) {
 		if p := def.Plans[id]; p.When != nil && is(p.When) && !s.plans.IsOn(id) {
-			list = append(list, admin.AlarmPlan{ID: id, Name: cmp.Or(p.Label[lang].Say, p.Label[def.Languages[0]].Say)})
+			list = append(list, admin.AlarmPlan{ID: id, Name: planLabel(def, id, lang)})
 		}
 	}
 	return list

@@ -1,18 +1,28 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
+	"decroche/call"
+	"decroche/metrics"
 	"decroche/plans"
 	"decroche/service"
+	"decroche/speech"
+	"decroche/text"
+	"decroche/web/admin"
 )
 
 // assemblePlans makes what switches prepared plans. The definition as it is written is s.base; the one in
 // force, s.def, is that with the plans that are on.
 func (s *server) assemblePlans() {
 	s.plans = &plans.Office{
-		Store: s.db, Messages: s.db, Service: s.base.Load, State: s.planState, Changed: s.board.Refresh, Log: s.log,
+		Store: s.db, Messages: s.db, Service: s.base.Load, State: s.planState, Keep: s.keepPlanSound, Changed: s.board.Refresh, Log: s.log,
 		Apply: func(on []*service.Plan) { s.force(s.base.Load().With(on...)) },
 	}
 }
@@ -38,17 +48,78 @@ func (s *server) take(ctx context.Context, def *service.Definition) {
 
 // planState is how the service stands, for the rules of plans.
 func (s *server) planState(ctx context.Context) (plans.State, error) {
-	day, err := s.boardDay(ctx)
+	now := time.Now()
+	hour, err := s.lastHour(ctx, now)
 	if err != nil {
 		return plans.State{}, err
 	}
-	state := plans.State{Open: s.base.Load().Opening(time.Now()).Open, Down: map[string]bool{}, Queues: map[string]plans.QueueState{}}
+	state := plans.State{Open: s.base.Load().Opening(now).Open, Down: map[string]bool{}, Queues: map[string]plans.QueueState{}}
 	for _, l := range s.desk.links.Status() {
 		state.Down[l.ID] = l.Down
 	}
 	for _, q := range s.floor.Queues() {
-		d := day[q.ID]
-		state.Queues[q.ID] = plans.QueueState{Longest: q.LongestWait, Agents: q.SignedIn, Requested: d.HourRequested, Answered: d.HourAnswered}
+		now := hour[q.ID]
+		now.Longest, now.Agents = q.LongestWait, q.SignedIn
+		state.Queues[q.ID] = now
 	}
 	return state, nil
+}
+
+// lastHour counts the calls of each queue over the last hour, from the quarter of an hour that it begins in. An hour
+// of the clock would begin with no call at all, and no rule would hold then.
+func (s *server) lastHour(ctx context.Context, now time.Time) (map[string]plans.QueueState, error) {
+	const quarter = 15 * time.Minute
+	q := metrics.Query{From: now.Add(-time.Hour).Truncate(quarter), To: now.Truncate(quarter).Add(quarter), By: metrics.ByQueue}
+	out := map[string]plans.QueueState{}
+	add := func(queue string, c *metrics.Cell) {
+		sum := out[queue]
+		sum.Requested, sum.Answered = sum.Requested+c.N(metrics.Asked), sum.Answered+c.N(metrics.AnsweredCalls)
+		out[queue] = sum
+	}
+	err := s.ledger.Live(ctx, func(underWay metrics.UnderWay) error {
+		over, err := s.figures.Lines(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, l := range over {
+			add(l.Value, l.Cell)
+		}
+		for queue, c := range underWay(metrics.ByQueue, q.From) {
+			add(queue, c)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// keepPlanSound keeps a recording of the service among those of messages, so that callers hear of a plan what was
+// listened to on its page, on every node and whatever becomes of the file.
+func (s *server) keepPlanSound(ctx context.Context, recording string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(s.c.Service), recording))
+	if err != nil {
+		return "", err
+	}
+	return s.keepSound(ctx, filepath.Ext(recording), data, speech.MaxRecording) // those of the service are not held to the minute of a message
+}
+
+// lastingAlarms tell of plans that came to their end while their cause lasts: they stay off.
+func (s *server) lastingAlarms(lang call.Lang) (list []admin.Alarm) {
+	def := s.base.Load()
+	for _, id := range slices.Sorted(maps.Keys(def.Plans)) {
+		if !s.plans.Lasting(id) || s.plans.IsOn(id) {
+			continue
+		}
+		name := planLabel(def, id, lang)
+		list = append(list, admin.Alarm{
+			Title: text.Get(lang, "admin.alarm.plan.title", "plan", name), Text: text.Get(lang, "admin.alarm.plan"), Do: text.Get(lang, "admin.alarm.plan.do"),
+			Plans: []admin.AlarmPlan{{ID: id, Name: name}},
+		})
+	}
+	return list
+}
+
+// planLabel is what a plan is called on pages.
+func planLabel(def *service.Definition, id string, lang call.Lang) string {
+	label := def.Plans[id].Label
+	return cmp.Or(label[lang].Say, label[def.Languages[0]].Say)
 }

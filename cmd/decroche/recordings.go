@@ -77,8 +77,12 @@ func (s *server) record(ctx context.Context, c call.Recorder) {
 const longestMessage = studio.Longest
 
 // keepMessageSound keeps a recording for incident messages, in the database, where every node finds
-// it, and gives its name. What cannot be said is refused.
+// it, and gives its name. What cannot be said is refused, and what lasts too long.
 func (s *server) keepMessageSound(ctx context.Context, ext string, data []byte) (string, error) {
+	return s.keepSound(ctx, ext, data, longestMessage)
+}
+
+func (s *server) keepSound(ctx context.Context, ext string, data []byte, longest time.Duration) (string, error) {
 	sum := sha256.Sum256(data)
 	name := hex.EncodeToString(sum[:16]) + ext
 	path, err := s.writeMessageSound(name, data)
@@ -86,8 +90,8 @@ func (s *server) keepMessageSound(ctx context.Context, ext string, data []byte) 
 		return "", err
 	}
 	sound, err := s.lib.Recording(ctx, "message", "fr", path)
-	if err == nil && sound.Duration > longestMessage {
-		err = fmt.Errorf("it lasts %s: %s at most", sound.Duration.Round(time.Second), longestMessage)
+	if err == nil && sound.Duration > longest {
+		err = fmt.Errorf("it lasts %s: %s at most", sound.Duration.Round(time.Second), longest)
 	}
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("%w: %w", admin.ErrSound, err), os.Remove(path))

@@ -125,6 +125,7 @@ func Run(t *testing.T, e Engine) {
 		{"promises are counted by queue as they stand", promiseStandings},
 		{"drafts are kept, published and restored", draftLife},
 		{"a plan is on once", planLife},
+		{"what a plan's rule was seen to do is known to every node and after a crash", planHeld},
 		{"accounts are changed by one at a time, and the log tells", accountLife},
 		{"a link serves once, a session until its end", linksAndSessions},
 		{"a blob is kept until the next one", blobs},

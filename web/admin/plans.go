@@ -29,6 +29,8 @@ type planRow struct {
 	On       bool
 	Run      int64
 	State    string
+	// Waits: the rule does not switch it on again while its cause lasts.
+	Waits bool
 	// Gone is a run whose plan the definition has no more, New a plan that is a draft alone; neither is switched on.
 	Gone, New bool
 	// Drafted says what a draft of it is to change, for who may write one.
@@ -53,8 +55,13 @@ func (v *visit) plansPage() {
 	w := &plansView{Switch: v.Me.May(people.Publish)}
 	for _, id := range slices.Sorted(maps.Keys(v.def.Plans)) {
 		row := v.planRow(v.def.Plans[id])
-		if i := slices.IndexFunc(runs, func(r plans.Run) bool { return r.Plan == id && r.On(v.now) }); i >= 0 {
-			row.On, row.Run, row.State = true, runs[i].ID, v.onSince(runs[i])
+		for _, r := range runs { // the last run of the plan has the last word
+			if r.Plan == id {
+				row.Waits = r.Waits() && row.Rule != ""
+			}
+			if r.Plan == id && r.On(v.now) {
+				row.On, row.Run, row.State = true, r.ID, v.onSince(r)
+			}
 		}
 		w.All = append(w.All, row)
 	}
@@ -203,26 +210,41 @@ func (v *visit) rule(t *service.Trigger) string {
 
 func (v *visit) startPlan() {
 	id := v.r.PathValue("plan")
-	var until time.Time
-	switch end := v.r.PostFormValue("end"); end {
+	var until time.Time // what the plan says
+	end := v.r.PostFormValue("end")
+	switch end {
 	case "1h", "2h", "4h":
 		d, _ := time.ParseDuration(end)
 		until = v.now.Add(d)
 	case "closing":
 		until = v.closing()
 	}
+	if end != "" && until.IsZero() && v.def.Plans[id] != nil {
+		v.endGone(id)
+		return
+	}
 	r, err := v.s.Plans.On(v.r.Context(), id, until, v.Me.Name)
+	if r.ID != 0 {
+		v.log("plan.on", id, text.Day(call.Lang("fr"), r.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock("fr", r.Until.In(v.zone())))
+	}
 	switch {
 	case errors.Is(err, plans.ErrNone):
 		v.stop(http.StatusNotFound, "missing")
+	case errors.Is(err, plans.ErrEnd): // the closing came between two looks at the clock
+		v.endGone(id)
 	case errors.Is(err, plans.ErrRunning): // a double click, or another was faster
 		v.see("/plans?fait=plan-actif", nil)
 	case err != nil:
 		v.fail("switch a plan on", err)
 	default:
-		v.log("plan.on", id, text.Day(call.Lang("fr"), r.Until.In(v.zone()), v.now.In(v.zone()))+" "+text.Clock("fr", r.Until.In(v.zone())))
 		v.see("/plans?fait=plan-actif", nil)
 	}
+}
+
+// endGone gives the plans again: the end that was chosen cannot be had any more, and no other is taken for it.
+func (v *visit) endGone(id string) {
+	v.wrong("end-"+id, "plans.error.end", "plan", v.planName(id))
+	v.plansPage()
 }
 
 func (v *visit) endPlan() {
@@ -231,10 +253,13 @@ func (v *visit) endPlan() {
 		v.stop(http.StatusNotFound, "missing")
 		return
 	}
-	if err := v.s.Plans.Off(v.r.Context(), id, v.Me.Name); err != nil {
+	r, ended, err := v.s.Plans.Off(v.r.Context(), id, v.Me.Name)
+	if ended { // by this click, and not before it
+		v.log("plan.off", r.Plan, "")
+	}
+	if err != nil {
 		v.fail("switch a plan off", err)
 		return
 	}
-	v.log("plan.off", v.r.PostFormValue("plan"), "")
 	v.see("/plans?fait=plan-arrete", nil)
 }
