@@ -41,7 +41,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -59,6 +58,7 @@ import (
 	"decroche/plans"
 	"decroche/routing"
 	"decroche/service"
+	"decroche/web/proxies"
 )
 
 // Messages keeps incident messages.
@@ -156,7 +156,9 @@ type Server struct {
 	Trials Trials
 	// URL is how people reach the site, "https://admin.example.fr"; "" when only this machine does.
 	URL string
-	Log *slog.Logger
+	// Proxies are the reverse proxies whose X-Forwarded-For is believed.
+	Proxies proxies.Trusted
+	Log     *slog.Logger
 
 	sessions *scs.SessionManager
 	boards   boards
@@ -321,7 +323,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) open(handle func(*visit)) http.HandlerFunc {
 	return s.sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.visit(w, r)
-		if !s.rates.allow(s.sessions.GetString(r.Context(), "name"), address(r)) {
+		if !s.rates.allow(s.sessions.GetString(r.Context(), "name"), v.address()) {
 			w.Header().Set("Retry-After", "1")
 			v.stop(http.StatusTooManyRequests, "hasty")
 			return
@@ -407,15 +409,6 @@ func (s *Server) secure(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// address is the visitor's, without the port.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 //go:embed templates/*.html admin.css admin.js phone.bundle.js icon.svg

@@ -23,7 +23,7 @@ func (v *visit) showSignIn() {
 
 func (v *visit) signIn() {
 	v.Sign = &signView{Name: v.r.PostFormValue("name"), To: inside(v.r.PostFormValue("vers")), Provider: v.s.OpenID != nil}
-	a, err := v.s.People.SignIn(v.r.Context(), v.Sign.Name, v.r.PostFormValue("password"), address(v.r))
+	a, err := v.s.People.SignIn(v.r.Context(), v.Sign.Name, v.r.PostFormValue("password"), v.address())
 	many := new(people.TooMany)
 	switch {
 	case errors.As(err, &many):
