@@ -1,6 +1,7 @@
 // Package admin is the administration site: incident messages, the live board, accounts and the log.
 //
-//	admin.go     the server, what every answer says, sessions, who may see what
+//	admin.go     the server, what every answer says, who may see what
+//	session.go   who is signed in, and for how long
 //	rate.go      how much may be asked for
 //	page.go      what every page has
 //	sign.go      signing in, choosing a password
@@ -197,7 +198,7 @@ const (
 	countPatience  = 2 * time.Minute
 )
 
-// idleLife is how long a session lasts without a request; it is looked at, and kept, every so often. Tests have less time.
+// idleLife is how long a session lasts without a request; what is active is written every so often. Tests have less time.
 var (
 	idleLife  = 2 * time.Hour
 	seenEvery = 5 * time.Minute
@@ -243,7 +244,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /deconnexion", s.open((*visit).signOut))
 	mux.HandleFunc("GET /{$}", s.with("", (*visit).home))
 	mux.HandleFunc("GET /direct", s.with(people.SeeFloor, (*visit).showFloor))
-	mux.HandleFunc("GET /direct/flux", s.with(people.SeeFloor, (*visit).streamFloor))
+	mux.HandleFunc("GET /direct/flux", s.lasting(people.SeeFloor, (*visit).streamFloor))
 	mux.HandleFunc("GET /messages", s.with(people.SeeMessages, (*visit).showMessages))
 	mux.HandleFunc("GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite))
 	mux.HandleFunc("POST /messages/nouveau", s.with(people.Publish, (*visit).write))
@@ -285,8 +286,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET "+phonePath, static(phoneScript, "text/javascript; charset=utf-8"))
 	mux.HandleFunc("GET /service/appeler", s.with(people.SeeService, (*visit).showPhone))
 	mux.HandleFunc("POST /service/appeler", s.with(people.SeeService, (*visit).openPhone))
-	mux.HandleFunc("GET /service/appeler/flux", s.with(people.SeeService, (*visit).streamPhone))
-	mux.HandleFunc("GET /service/appeler/ws", s.with(people.SeeService, (*visit).phoneSocket))
+	mux.HandleFunc("GET /service/appeler/flux", s.lasting(people.SeeService, (*visit).streamPhone))
+	mux.HandleFunc("GET /service/appeler/ws", s.lasting(people.SeeService, (*visit).phoneSocket))
 	mux.HandleFunc("GET /service/brouillon", s.with(people.SeeService, (*visit).showDraft))
 	mux.HandleFunc("POST /service/brouillon", s.with(people.SeeService, (*visit).publishDraft))
 	mux.HandleFunc("POST /service/brouillon/{id}/oublier", s.with(people.EditService, (*visit).dropDraft))
@@ -335,12 +336,13 @@ func (s *Server) open(handle func(*visit)) http.HandlerFunc {
 // with serves who is signed in and has a right; "" is no right in particular.
 func (s *Server) with(right people.Right, handle func(*visit)) http.HandlerFunc {
 	return s.open(func(v *visit) {
-		switch known, err := v.known(); {
+		var err error
+		switch v.Me, v.SignedIn, err = s.signedIn(v.r.Context()); {
 		case err != nil:
 			v.fail("read who is signed in", err)
-		case !known && v.r.Method == http.MethodGet:
+		case !v.SignedIn && v.r.Method == http.MethodGet:
 			v.see("/connexion", url.Values{"vers": {v.r.URL.RequestURI()}})
-		case !known:
+		case !v.SignedIn:
 			v.stop(http.StatusUnauthorized, "over")
 		case right != "" && !v.Me.May(right):
 			v.stop(http.StatusForbidden, "forbidden")
@@ -348,30 +350,6 @@ func (s *Server) with(right people.Right, handle func(*visit)) http.HandlerFunc 
 			handle(v)
 		}
 	})
-}
-
-// known reads who is signed in.
-func (v *visit) known() (bool, error) {
-	ctx := v.r.Context()
-	name, began, seen := v.s.sessions.GetString(ctx, "name"), v.s.sessions.GetTime(ctx, "began"), v.s.sessions.GetTime(ctx, "seen")
-	if name == "" {
-		return false, nil
-	}
-	if v.now.Sub(seen) > idleLife {
-		return false, v.s.sessions.Destroy(ctx)
-	}
-	me, err := v.s.People.Current(ctx, name, began)
-	if errors.Is(err, people.ErrNone) {
-		return false, v.s.sessions.Destroy(ctx)
-	}
-	if err != nil {
-		return false, err
-	}
-	if v.now.Sub(seen) > seenEvery {
-		v.s.sessions.Put(ctx, "seen", v.now)
-	}
-	v.Me, v.SignedIn = me, true
-	return true, nil
 }
 
 // sameOrigin refuses forms of other sites.
