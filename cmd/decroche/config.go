@@ -76,6 +76,7 @@ type config struct {
 			} `yaml:"acme"`
 			// OpenID: people may sign in by a provider of OpenID Connect.
 			OpenID struct {
+				Name       string   `yaml:"name"`
 				Issuer     string   `yaml:"issuer"`
 				Client     string   `yaml:"client"`
 				SecretFile string   `yaml:"secret_file"`

@@ -53,7 +53,7 @@ func (s *server) assembleSite() error {
 			return fmt.Errorf("web.admin.openid.secret_file: %w", err)
 		}
 		site.OpenID = &admin.OpenID{
-			Issuer: o.Issuer, Client: o.Client, Secret: secret, Scopes: o.Scopes, ACR: o.ACR, URL: strings.TrimSuffix(s.c.Web.Admin.URL, "/"),
+			Name: o.Name, Issuer: o.Issuer, Client: o.Client, Secret: secret, Scopes: o.Scopes, ACR: o.ACR, URL: strings.TrimSuffix(s.c.Web.Admin.URL, "/"),
 		}
 	}
 	for _, o := range s.c.Web.Admin.Others {
