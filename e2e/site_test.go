@@ -30,7 +30,7 @@ type happening struct {
 	Problem                                             string
 	Sound                                               float64
 	Published, Changed, Live, Lost, Back, Stopped, Done bool
-	Conflict                                            bool
+	Conflict, Refused                                   bool
 	Click, Answered, Took                               int64
 }
 
@@ -83,14 +83,14 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 	}
 	defer cmd.Wait() //nolint:errcheck // of a test that failed on the way
 	var last happening
-	conflict := false
+	conflict, refused := false, false
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var l happening
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			t.Fatalf("site.mjs says %q: %v", lines.Text(), err)
 		}
 		last = l
-		conflict = conflict || l.Conflict
+		conflict, refused = conflict || l.Conflict, refused || l.Refused
 		switch {
 		case l.Problem != "":
 			t.Error(l.Problem)
@@ -119,7 +119,7 @@ func TestAnAdminWhoNeverSawTheSitePublishesAMessageThatCallersHear(t *testing.T)
 			r.StartController()
 		}
 	}
-	if err := cmd.Wait(); err != nil || !last.Done || !conflict {
+	if err := cmd.Wait(); err != nil || !last.Done || !conflict || !refused {
 		t.Errorf("site.mjs ended early: %v %s", err, says.String())
 	}
 	if out := r.Must("message", "list"); strings.Contains(out, "active") {

@@ -80,11 +80,18 @@ func (l *limiter) failed(now time.Time, name, from string) {
 	}
 }
 
-// forget is for who knew the password after all.
-func (l *limiter) forget(name, from string) {
+// forget is for who knew the password after all. The address is given back what this name has cost it, so that
+// the slips of an office behind one address do not add up; what was tried on other names stays, so that nobody
+// who has an account can go on guessing at others.
+func (l *limiter) forget(now time.Time, name, from string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	keys := keysOf(name, from)
+	if own := l.all[keys[0]]; now.Sub(own.last) <= forgotten { // an older one may be forgotten at the address already
+		address := l.all[keys[1]]
+		address.n -= own.n
+		l.all[keys[1]] = address
+	}
 	delete(l.all, keys[0])
 	delete(l.all, keys[2])
 }

@@ -303,7 +303,7 @@ func (o *Office) SignIn(ctx context.Context, name, password, from string) (Accou
 		}
 		return Account{}, ErrWrong
 	}
-	o.limits.forget(name, from)
+	o.limits.forget(now, name, from)
 	return a, o.Store.Log(ctx, Act{At: now, Who: a.Name, What: "account.signed_in", About: a.Name})
 }
 

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -66,9 +67,45 @@ func TestWrongPasswordsWaitLongerAndLongerAndAStrangerLocksNobodyOut(t *testing.
 	if d := l.wait(now, "camille", "192.0.2.1"); d != longestWait {
 		t.Errorf("the longest wait is %s", d)
 	}
-	l.forget("camille", "192.0.2.1")
+	l.forget(now, "camille", "192.0.2.1")
 	if d := l.wait(now.Add(forgotten+time.Second), "camille", "192.0.2.1"); d != 0 {
 		t.Errorf("after an hour the wait is %s", d)
+	}
+}
+
+func TestARightPasswordGivesAnAddressBackItsOwnSlipsAlone(t *testing.T) {
+	var office limiter // behind one address, where everybody mistypes once
+	now := time.Now()
+	for i := range 3 * freeByAddress {
+		now = now.Add(time.Minute)
+		name := fmt.Sprint("agent", i)
+		if d := office.wait(now, name, "192.0.2.1"); d != 0 {
+			t.Fatalf("after %d colleagues who mistyped once, the next waits %s", i, d)
+		}
+		office.failed(now, name, "192.0.2.1")
+		office.forget(now, name, "192.0.2.1")
+	}
+
+	var l limiter // somebody who has an account guesses at the others'
+	for i := range freeByAddress {
+		l.failed(now, fmt.Sprint("other", i), "192.0.2.1")
+		l.failed(now, "own", "192.0.2.1")
+		l.forget(now, "own", "192.0.2.1")
+		l.forget(now, "own", "192.0.2.1") // twice gives nothing more
+	}
+	if d := l.wait(now, "one-more", "192.0.2.1"); d != leastWait {
+		t.Errorf("who signs in between two guesses waits %s, want %s", d, leastWait)
+	}
+
+	var old limiter // what the address has forgotten already is not given back again
+	old.failed(now, "own", "192.0.2.1")
+	now = now.Add(forgotten + time.Minute)
+	for i := range freeByAddress {
+		old.failed(now, fmt.Sprint("other", i), "192.0.2.1")
+	}
+	old.forget(now, "own", "192.0.2.1")
+	if d := old.wait(now, "one-more", "192.0.2.1"); d != leastWait {
+		t.Errorf("a slip of long ago gives guesses back: the wait is %s", d)
 	}
 }
 

@@ -156,29 +156,30 @@ func logAct(ctx context.Context, tx *sql.Tx, a people.Act) error {
 
 // FindCtx, CommitCtx and DeleteCtx are the store of the site's sessions; a token here is a hash already.
 func (s *People) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
-	err = s.eng.reader.QueryRowContext(ctx, `SELECT data FROM site_sessions WHERE token = $1 AND until_at > $2`, token, millis(time.Now())).Scan(&data)
+	err = s.eng.reader.QueryRowContext(ctx, `SELECT data FROM site_sessions WHERE token = $1 AND until_at > $2 AND length(data) > 0`, token, millis(time.Now())).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
 	return data, err == nil, s.explain("read a session", err)
 }
 
-// CommitCtx keeps a session until its end, and forgets those that are over.
+// CommitCtx keeps a session until its end, and forgets those that are over. One that was ended stays so.
 func (s *People) CommitCtx(ctx context.Context, token string, data []byte, until time.Time) error {
 	return s.explain("keep a session", s.eng.writeRetrying(ctx, ordinary, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM site_sessions WHERE until_at <= $1`, millis(time.Now())); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO site_sessions (token, data, until_at) VALUES ($1, $2, $3)
-			ON CONFLICT (token) DO UPDATE SET data = excluded.data, until_at = excluded.until_at`, token, data, millis(until))
+			ON CONFLICT (token) DO UPDATE SET data = excluded.data, until_at = excluded.until_at WHERE length(site_sessions.data) > 0`, token, data, millis(until))
 		return err
 	}))
 }
 
-// DeleteCtx ends a session.
+// DeleteCtx ends a session. Its token stays, with nothing, until the session would have been over: a request that
+// was under way, or a board, must not write it back.
 func (s *People) DeleteCtx(ctx context.Context, token string) error {
 	return s.explain("end a session", s.eng.writeRetrying(ctx, promised, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM site_sessions WHERE token = $1`, token)
+		_, err := tx.ExecContext(ctx, `UPDATE site_sessions SET data = '' WHERE token = $1`, token)
 		return err
 	}))
 }

@@ -20,6 +20,7 @@ import (
 	"decroche/service"
 	"decroche/sms"
 	"decroche/web/hooks"
+	"decroche/web/proxies"
 	"decroche/web/public"
 )
 
@@ -79,13 +80,13 @@ func (s *server) assembleDesk(ctx context.Context) error {
 		}
 		return signer.WriteURL(lang)
 	}
-	proxies, err := s.c.proxies()
+	trusted, err := proxies.Parse(s.c.Web.Public.Proxies)
 	if err != nil {
 		return err
 	}
 	pages := &public.Server{
 		Desk: pagesDesk{d.book, s.db.Promises()}, Service: s.def.Load, Codes: public.NewCodes(), Signer: signer, Log: s.log,
-		Send: textsOf{s}.SendText, Wait: s.waitToCome, Proxies: proxies, Surveys: s.surveys, Now: lineNow{s}, Chats: pagesChats{s.chats, s.db.Conversations()},
+		Send: textsOf{s}.SendText, Wait: s.waitToCome, Proxies: trusted, Surveys: s.surveys, Now: lineNow{s}, Chats: pagesChats{s.chats, s.db.Conversations()},
 	}
 	told := &hooks.Hooks{Store: s.db.SMS(), Inbox: d.inbox, Secrets: secrets, Base: s.c.publicURL(), Journal: s.live, Log: s.log}
 	mux := http.NewServeMux()

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"decroche/routing"
 	"decroche/service"
 	"decroche/sms"
+	"decroche/web/proxies"
 )
 
 // config is a deployment: one node with its Asterisk, trunks and agents. Its file is
@@ -64,6 +64,8 @@ type config struct {
 			URL         string `yaml:"url"`
 			Certificate string `yaml:"certificate"`
 			Key         string `yaml:"key"`
+			// Proxies are as those of the public pages.
+			Proxies []string `yaml:"proxies"`
 			// ACME: the certificate is had from a directory of ACME, Let's Encrypt's by default. Email is told of
 			// what goes wrong with it; CA is a PEM file for a directory of one's own.
 			ACME struct {
@@ -74,6 +76,7 @@ type config struct {
 			} `yaml:"acme"`
 			// OpenID: people may sign in by a provider of OpenID Connect.
 			OpenID struct {
+				Name       string   `yaml:"name"`
 				Issuer     string   `yaml:"issuer"`
 				Client     string   `yaml:"client"`
 				SecretFile string   `yaml:"secret_file"`
@@ -266,8 +269,10 @@ func (c *config) validate() error {
 			say("web.admin.recorder: %q: write a number of yours that citizens are not told, such as 01 99 00 39 49", a.Recorder)
 		}
 	}
-	if _, err := c.proxies(); err != nil {
-		say("web.public.proxies: %w", err)
+	for key, list := range map[string][]string{"web.public.proxies": c.Web.Public.Proxies, "web.admin.proxies": c.Web.Admin.Proxies} {
+		if _, err := proxies.Parse(list); err != nil {
+			say("%s: %w", key, err)
+		}
 	}
 	if c.CallsOut != "" && !slices.ContainsFunc(c.Trunks, func(t trunk) bool { return t.Name == c.CallsOut && t.Server != "" }) {
 		say("calls_out: %q is no trunk with a server: name one of the trunks, and give it a server", c.CallsOut)
@@ -284,22 +289,6 @@ func (c *config) validate() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
-}
-
-// proxies reads the addresses and networks of web.public.proxies.
-func (c *config) proxies() (list []netip.Prefix, err error) {
-	for _, text := range c.Web.Public.Proxies {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			a, bad := netip.ParseAddr(text)
-			if bad != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a network, such as 192.0.2.7 or 192.0.2.0/24", text)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		list = append(list, p)
-	}
-	return list, nil
 }
 
 func (c *config) roster() []routing.Agent {
@@ -321,11 +310,26 @@ func (c *config) unknownTeams(def *service.Definition) (unknown []string) {
 	return unknown
 }
 
+// unnamedProxies are the keys of the proxies that people come by, and that are not named.
+func (c *config) unnamedProxies() (keys []string) {
+	if w := c.Web.Public; strings.HasPrefix(w.URL, "https://") && len(w.Proxies) == 0 {
+		keys = append(keys, "web.public.proxies")
+	}
+	if w := c.Web.Admin; strings.HasPrefix(w.URL, "https://") && w.Certificate == "" && !w.ACME.On && len(w.Proxies) == 0 {
+		keys = append(keys, "web.admin.proxies")
+	}
+	return keys
+}
+
 // warn tells of what is allowed, and most likely a mistake.
 func (c *config) warn(def *service.Definition, log *slog.Logger) {
 	if unknown := c.unknownTeams(def); len(unknown) > 0 {
 		log.Warn("no agent is of a team whose hours have a cost: write the team as in \"agents\", or take it out of \"indicators\"",
 			"teams", unknown, "service", c.Service, "configuration", c.file)
+	}
+	if keys := c.unnamedProxies(); len(keys) > 0 {
+		log.Warn("all visitors behind a proxy that is not named count as one, and share the limits of one: write the addresses of the proxy",
+			"keys", keys, "configuration", c.file)
 	}
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -8,6 +10,7 @@ import (
 	"testing"
 
 	asteriskconfig "decroche/asterisk-config"
+	"decroche/service"
 )
 
 // examples are the YAML blocks of docs/deployment.md; the first is a file of its own.
@@ -122,7 +125,8 @@ func TestAWrongConfigurationIsRefusedWithWhatToMend(t *testing.T) {
 		{good + "web: {listen: 8080}\n", "write an address and a port"},
 		{good + "web: {public: {listen: 8081}}\n", "web.public.listen"},
 		{good + "web: {public: {url: rappel.example.fr}}\n", "write how citizens reach the pages"},
-		{good + "web: {public: {proxies: [proxy.example]}}\n", "neither an address nor a network"},
+		{good + "web: {public: {proxies: [proxy.example]}}\n", `web.public.proxies: "proxy.example" is neither an address nor a network`},
+		{good + "web: {admin: {proxies: [192.0.2.0/33]}}\n", `web.admin.proxies: "192.0.2.0/33" is neither an address nor a network`},
 		{good + "calls_out: nobody\n", "is no trunk with a server"},
 		{good + "agents: [{id: x1, name: A}]\n", "three digits or more"},
 		{good + "agents: [{id: 2001, name: 'A <b>'}]\n", "angle brackets"},
@@ -135,6 +139,27 @@ func TestAWrongConfigurationIsRefusedWithWhatToMend(t *testing.T) {
 	}
 	if _, err := (&env{cli: &cli{Config: filepath.Join(t.TempDir(), "none.yaml")}, ctx: t.Context()}).load(); err == nil || !strings.Contains(err.Error(), "none.yaml") {
 		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func TestAProxyThatIsNotNamedIsTold(t *testing.T) {
+	const good = "service: s.yaml\ntrunks: [{name: operator, match: [192.0.2.1]}]\n"
+	for text, want := range map[string]string{
+		"": "",
+		"web: {public: {url: \"https://rappel.example.fr\"}, admin: {url: \"https://admin.example.fr\"}}\n":                                                "[web.public.proxies web.admin.proxies]",
+		"web: {public: {url: \"https://rappel.example.fr\", proxies: [192.0.2.7]}, admin: {url: \"https://admin.example.fr\", proxies: [192.0.2.0/24]}}\n": "",
+		"web: {admin: {url: \"https://admin.example.fr\", acme: {on: true}}}\n":                                                                            "",
+		"web: {admin: {url: \"https://admin.example.fr\", certificate: c.pem, key: k.pem}}\n":                                                              "",
+	} {
+		c, err := loaded(t, good+text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		c.warn(&service.Definition{}, slog.New(slog.NewTextHandler(&said, nil)))
+		if strings.Contains(said.String(), "write the addresses of the proxy") != (want != "") || !strings.Contains(said.String(), want) {
+			t.Errorf("%q: said %q, want %q", text, said.String(), want)
+		}
 	}
 }
 

@@ -15,16 +15,21 @@ import (
 	"decroche/service"
 	"decroche/speech"
 	"decroche/web/admin"
+	"decroche/web/proxies"
 )
 
 // assembleSite makes the administration site.
 func (s *server) assembleSite() error {
+	trusted, err := proxies.Parse(s.c.Web.Admin.Proxies)
+	if err != nil {
+		return err
+	}
 	s.assembleStudio()
 	s.trials = &trials{s: s}
 	site := &admin.Server{
 		Roster: &roster{s: s}, Plans: s.plans, Trials: s.trials, Studio: s.studio, Recorder: s.studio.Number, Approval: s.c.Web.Admin.Approval,
 		People: &people.Office{Store: s.db.People()}, Accounts: s.db.People(), Sessions: s.db.People(),
-		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.siteURL(), Log: s.log,
+		Service: s.def.Load, Floor: s.floor, Messages: s.db, Changed: s.board.Refresh, URL: s.c.siteURL(), Proxies: trusted, Log: s.log,
 		KeepSound: s.keepMessageSound,
 		Rehearse: func(ctx context.Context, lang call.Lang, p service.Phrase) ([]byte, error) {
 			sound, err := voice{s.lib, s}.Phrase(ctx, "message", lang, p)
@@ -50,7 +55,7 @@ func (s *server) assembleSite() error {
 			return fmt.Errorf("web.admin.openid.secret_file: %w", err)
 		}
 		site.OpenID = &admin.OpenID{
-			Issuer: o.Issuer, Client: o.Client, Secret: secret, Scopes: o.Scopes, ACR: o.ACR, URL: strings.TrimSuffix(s.c.Web.Admin.URL, "/"),
+			Name: o.Name, Issuer: o.Issuer, Client: o.Client, Secret: secret, Scopes: o.Scopes, ACR: o.ACR, URL: strings.TrimSuffix(s.c.Web.Admin.URL, "/"),
 		}
 	}
 	for _, o := range s.c.Web.Admin.Others {

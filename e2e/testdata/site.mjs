@@ -31,7 +31,7 @@ async function person () {
   const page = await context.newPage()
   page.on('pageerror', e => wrong(`${page.url()}: ${e}`))
   page.on('console', m => {
-    const expected = /status of (401|410|422)/.test(m.text()) || page.url().endsWith('/nulle-part') || leaving && /ERR_|Failed to load/.test(m.text())
+    const expected = /status of (401|403|410|422)/.test(m.text()) || page.url().endsWith('/nulle-part') || leaving && /ERR_|Failed to load/.test(m.text())
     if (m.type() === 'error' && !expected) wrong(`${page.url()}: the console says ${m.text()}`)
   })
   return page
@@ -40,11 +40,11 @@ let leaving = false // the server goes on purpose
 const page = await person()
 
 // look holds a page to what a page must be, at two widths.
-async function look (name) {
-  await page.evaluate(() => document.querySelectorAll('details').forEach(d => { d.open = true }))
+async function look (name, p = page) {
+  await p.evaluate(() => document.querySelectorAll('details').forEach(d => { d.open = true }))
   for (const width of [1280, 320]) {
-    await page.setViewportSize({ width, height: 800 })
-    const seen = await page.evaluate(() => ({
+    await p.setViewportSize({ width, height: 800 })
+    const seen = await p.evaluate(() => ({
       wide: document.documentElement.scrollWidth - window.innerWidth, h1: document.querySelectorAll('h1').length, lang: document.documentElement.lang,
       unnamed: [...document.querySelectorAll('input:not([type=hidden]), select, textarea, button')].filter(e =>
         !(e.labels?.length && [...e.labels].some(l => l.innerText.trim())) && !e.innerText?.trim() && !e.getAttribute('aria-label')).map(e => e.outerHTML.slice(0, 80)),
@@ -54,20 +54,20 @@ async function look (name) {
     if (seen.h1 !== 1) wrong(`${name} has ${seen.h1} headings of the first level`)
     for (const u of seen.unnamed) wrong(`${name} has a field without a name: ${u}`)
     for (const l of seen.loose) wrong(`${name} has an error that is not tied to its field ${l}`)
-    await page.evaluate(axe)
-    const found = await page.evaluate(async rules => (await window.axe.run(document, { runOnly: rules })).violations
+    await p.evaluate(axe)
+    const found = await p.evaluate(async rules => (await window.axe.run(document, { runOnly: rules })).violations
       .map(v => `${v.id}: ${v.help} (${v.nodes.slice(0, 3).map(n => n.target.join(' ')).join('; ')})`), rules)
     for (const f of found) wrong(`${name} at ${width} px: ${f}`)
-    if (job.shots) await page.screenshot({ path: join(job.shots, `site-${name}-${width}.png`), fullPage: true })
+    if (job.shots) await p.screenshot({ path: join(job.shots, `site-${name}-${width}.png`), fullPage: true })
   }
-  await page.setViewportSize({ width: 1280, height: 800 })
-  await walk(name)
+  await p.setViewportSize({ width: 1280, height: 800 })
+  await walk(name, p)
 }
 
 // walk goes through the page by the Tab key alone: everything that can be used is reached, its focus is seen, and
 // nothing keeps the keyboard.
-async function walk (name) {
-  const count = await page.evaluate(() => {
+async function walk (name, p) {
+  const count = await p.evaluate(() => {
     document.querySelectorAll('details').forEach((d, i) => { d.open = i < 3 }) // what is in the others is alike
     const usable = 'a[href], button, input:not([type=hidden]), select, textarea, summary, audio[controls], [tabindex="0"]'
     const groups = new Set()
@@ -94,10 +94,10 @@ async function walk (name) {
   })
   let left = count
   for (let i = 0; i < 4 * count + 40 && left > 0; i++) {
-    await page.keyboard.press('Tab')
-    if (i % 10 === 9 || i >= count) left = await page.evaluate(() => window.toReach.filter(e => !window.reached.has(window.known(e))).length)
+    await p.keyboard.press('Tab')
+    if (i % 10 === 9 || i >= count) left = await p.evaluate(() => window.toReach.filter(e => !window.reached.has(window.known(e))).length)
   }
-  const found = await page.evaluate(() => {
+  const found = await p.evaluate(() => {
     const what = e => e.outerHTML.slice(0, 100)
     return { missed: window.toReach.filter(e => !window.reached.has(window.known(e))).map(what), unseen: [...window.unseen].map(what) }
   })
@@ -106,13 +106,13 @@ async function walk (name) {
 }
 
 // reach goes to an element by the Tab key alone, and looks whether the focus is seen.
-async function reach (selector) {
+async function reach (selector, p = page) {
   for (let i = 0; i < 80; i++) {
-    await page.keyboard.press('Tab')
-    const at = await page.evaluate(s => document.activeElement?.matches(s) && getComputedStyle(document.activeElement).outlineStyle !== 'none', selector)
+    await p.keyboard.press('Tab')
+    const at = await p.evaluate(s => document.activeElement?.matches(s) && getComputedStyle(document.activeElement).outlineStyle !== 'none', selector)
     if (at) return
   }
-  throw new Error(`${page.url()}: the keyboard does not reach ${selector}, or its focus is not seen`)
+  throw new Error(`${p.url()}: the keyboard does not reach ${selector}, or its focus is not seen`)
 }
 
 try {
@@ -205,7 +205,7 @@ try {
   await other.locator('.errors').waitFor()
   if (await other.inputValue('#text_fr') !== 'Bonjour du second.') wrong('the second editor has lost their text')
   await other.locator('blockquote', { hasText: 'Bonjour de la première.' }).first().waitFor()
-  if (job.shots) await other.screenshot({ path: join(job.shots, 'site-conflict-1280.png'), fullPage: true })
+  await look('conflict', other)
   await other.locator('main form button[type=submit]:not(.vh)').first().click() // having seen it
   await other.locator('.notice', { hasText: 'brouillon' }).waitFor()
   await page.goto(new URL('/service/brouillon', job.link).href)
@@ -214,6 +214,40 @@ try {
   await page.keyboard.press('Enter')
   await page.locator('.notice').waitFor()
   tell({ conflict: true })
+  // What is refused is told on pages like the others, to an editor and to somebody who is not signed in.
+  const at = path => new URL(path, job.link).href
+  await other.goto(at('/comptes'))
+  await look('forbidden', other)
+  await other.goto(at('/messages/nouveau'))
+  await other.context().clearCookies()
+  await reach('button[value=review]', other)
+  await other.keyboard.press('Enter')
+  await other.locator('h1', { hasText: 'plus connecté' }).waitFor()
+  await look('over', other)
+  const stranger = await person()
+  await stranger.goto(job.link)
+  await look('link-used', stranger)
+  await stranger.goto(at('/nulle-part'))
+  await look('nowhere-stranger', stranger)
+  await stranger.goto(at('/direct'))
+  await look('sign', stranger)
+  const signs = async password => {
+    await stranger.fill('#name', 'camille')
+    await reach('#password', stranger)
+    await stranger.keyboard.type(password)
+    await stranger.keyboard.press('Enter')
+  }
+  await signs('une autre phrase que la bonne')
+  await stranger.locator('.errors').waitFor()
+  await look('sign-error', stranger)
+  await signs('une phrase que je retiens')
+  // Signing out in another tab takes the names off the board.
+  await stranger.locator('#board').waitFor()
+  const tab = await stranger.context().newPage()
+  await tab.goto(at('/moi'))
+  await tab.locator('form[action="/deconnexion"] button').click()
+  await stranger.waitForURL('**/connexion?vers=%2Fdirect')
+  tell({ refused: true })
   await page.goto(new URL('/service/horaires', job.link).href)
   await page.fill('#mon', 'tôt')
   await page.locator('form[action="/service/horaires/hours"] button').click()

@@ -125,4 +125,8 @@ func linksAndSessions(t *testing.T, e Engine) {
 	if _, found, _ := db.FindCtx(ctx, "token"); found {
 		t.Error("a session outlives its end")
 	}
+	must(t, db.CommitCtx(ctx, "token", []byte("three"), now.Add(2*time.Hour))) // by a request that was under way
+	if data, found, err := db.FindCtx(ctx, "token"); found || err != nil {
+		t.Errorf("a session that was ended is back with %q, %v", data, err)
+	}
 }

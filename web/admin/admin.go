@@ -1,6 +1,7 @@
 // Package admin is the administration site: incident messages, the live board, accounts and the log.
 //
-//	admin.go     the server, what every answer says, sessions, who may see what
+//	admin.go     the server, what every answer says, who may see what
+//	session.go   who is signed in, and for how long
 //	rate.go      how much may be asked for
 //	page.go      what every page has
 //	unsaved.go   the words of a form that could not be taken
@@ -43,7 +44,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"path"
@@ -61,6 +61,7 @@ import (
 	"decroche/plans"
 	"decroche/routing"
 	"decroche/service"
+	"decroche/web/proxies"
 )
 
 // Messages keeps incident messages.
@@ -161,7 +162,9 @@ type Server struct {
 	Trials Trials
 	// URL is how people reach the site, "https://admin.example.fr"; "" when only this machine does.
 	URL string
-	Log *slog.Logger
+	// Proxies are the reverse proxies whose X-Forwarded-For is believed.
+	Proxies proxies.Trusted
+	Log     *slog.Logger
 
 	sessions *scs.SessionManager
 	boards   boards
@@ -201,7 +204,7 @@ const (
 	countPatience  = 2 * time.Minute
 )
 
-// idleLife is how long a session lasts without a request; it is looked at, and kept, every so often. Tests have less time.
+// idleLife is how long a session lasts without a request; what is active is written every so often. Tests have less time.
 var (
 	idleLife  = 2 * time.Hour
 	seenEvery = 5 * time.Minute
@@ -263,7 +266,7 @@ func (s *Server) routes() []route {
 		{"POST /deconnexion", s.open((*visit).signOut)},
 		{"GET /{$}", s.with("", (*visit).home)},
 		{"GET /direct", s.with(people.SeeFloor, (*visit).showFloor)},
-		{"GET /direct/flux", s.with(people.SeeFloor, (*visit).streamFloor)},
+		{"GET /direct/flux", s.lasting(people.SeeFloor, (*visit).streamFloor)},
 		{"GET /messages", s.with(people.SeeMessages, (*visit).showMessages)},
 		{"GET /messages/nouveau", s.with(people.Publish, (*visit).showWrite)},
 		{"POST /messages/nouveau", s.with(people.Publish, (*visit).write)},
@@ -305,8 +308,8 @@ func (s *Server) routes() []route {
 		{"GET " + phonePath, static(phoneScript, "text/javascript; charset=utf-8")},
 		{"GET /service/appeler", s.with(people.SeeService, (*visit).showPhone)},
 		{"POST /service/appeler", s.with(people.SeeService, (*visit).openPhone)},
-		{"GET /service/appeler/flux", s.with(people.SeeService, (*visit).streamPhone)},
-		{"GET /service/appeler/ws", s.with(people.SeeService, (*visit).phoneSocket)},
+		{"GET /service/appeler/flux", s.lasting(people.SeeService, (*visit).streamPhone)},
+		{"GET /service/appeler/ws", s.lasting(people.SeeService, (*visit).phoneSocket)},
 		{"GET /service/brouillon", s.with(people.SeeService, (*visit).showDraft)},
 		{"POST /service/brouillon", s.with(people.SeeService, (*visit).publishDraft)},
 		{"POST /service/brouillon/{id}/oublier", s.with(people.EditService, (*visit).dropDraft)},
@@ -344,7 +347,7 @@ func (s *Server) routes() []route {
 func (s *Server) open(handle func(*visit)) http.HandlerFunc {
 	return s.sessions.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := s.visit(w, r)
-		if !s.rates.allow(s.sessions.GetString(r.Context(), "name"), address(r)) {
+		if !s.rates.allow(s.sessions.GetString(r.Context(), "name"), v.address()) {
 			w.Header().Set("Retry-After", "1")
 			v.stop(http.StatusTooManyRequests, "hasty")
 			return
@@ -356,12 +359,13 @@ func (s *Server) open(handle func(*visit)) http.HandlerFunc {
 // with serves who is signed in and has a right; "" is no right in particular.
 func (s *Server) with(right people.Right, handle func(*visit)) http.HandlerFunc {
 	return s.open(func(v *visit) {
-		switch known, err := v.known(); {
+		var err error
+		switch v.Me, v.SignedIn, err = s.signedIn(v.r.Context()); {
 		case err != nil:
 			v.fail("read who is signed in", err)
-		case !known && v.r.Method == http.MethodGet:
+		case !v.SignedIn && v.r.Method == http.MethodGet:
 			v.see("/connexion", url.Values{"vers": {v.r.URL.RequestURI()}})
-		case !known:
+		case !v.SignedIn:
 			v.stop(http.StatusUnauthorized, "over")
 		case right != "" && !v.Me.May(right):
 			v.stop(http.StatusForbidden, "forbidden")
@@ -369,30 +373,6 @@ func (s *Server) with(right people.Right, handle func(*visit)) http.HandlerFunc 
 			handle(v)
 		}
 	})
-}
-
-// known reads who is signed in.
-func (v *visit) known() (bool, error) {
-	ctx := v.r.Context()
-	name, began, seen := v.s.sessions.GetString(ctx, "name"), v.s.sessions.GetTime(ctx, "began"), v.s.sessions.GetTime(ctx, "seen")
-	if name == "" {
-		return false, nil
-	}
-	if v.now.Sub(seen) > idleLife {
-		return false, v.s.sessions.Destroy(ctx)
-	}
-	me, err := v.s.People.Current(ctx, name, began)
-	if errors.Is(err, people.ErrNone) {
-		return false, v.s.sessions.Destroy(ctx)
-	}
-	if err != nil {
-		return false, err
-	}
-	if v.now.Sub(seen) > seenEvery {
-		v.s.sessions.Put(ctx, "seen", v.now)
-	}
-	v.Me, v.SignedIn = me, true
-	return true, nil
 }
 
 // sameOrigin refuses forms of other sites.
@@ -430,15 +410,6 @@ func (s *Server) secure(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// address is the visitor's, without the port.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 //go:embed templates/*.html admin.css admin.js phone.bundle.js icon.svg

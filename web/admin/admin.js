@@ -28,26 +28,31 @@ if (board) {
       }
     }
     source.addEventListener('alive', () => { heard = Date.now(); lost.hidden = true })
-    source.onerror = () => {
-      lost.hidden = false
-      if (source.readyState === EventSource.CLOSED) setTimeout(again, 3000)
-    }
+    source.onerror = again
   }
-  // A stream that was refused is not tried again by the browser: the session may be over.
+  // A stream that ended is followed again once its page can be had: the server may be away, or the session over.
+  let trying = false
   const again = async () => {
-    try {
-      const page = await fetch('/direct', { redirect: 'manual', cache: 'no-store' })
-      if (page.type === 'opaqueredirect' || page.status === 401 || page.status === 403) return location.reload()
-      if (page.ok) return follow()
-    } catch { /* the server is away */ }
-    setTimeout(again, 3000)
+    source.close()
+    lost.hidden = false
+    if (trying) return
+    trying = true
+    for (let had = false; !had;) {
+      await new Promise(resolve => setTimeout(resolve, 1000))
+      try {
+        const page = await fetch('/direct', { redirect: 'manual', cache: 'no-store', signal: AbortSignal.timeout(10000) })
+        if (page.type === 'opaqueredirect' || page.status === 401 || page.status === 403) return location.reload()
+        had = page.ok
+      } catch { /* the server is away */ }
+    }
+    trying = false
+    heard = Date.now()
+    follow()
   }
   // A connection that is dead without telling is found out by its silence.
   setInterval(() => {
     if (Date.now() - heard > 25000) {
       heard = Date.now()
-      lost.hidden = false
-      source.close()
       again()
     }
   }, 5000)

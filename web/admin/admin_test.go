@@ -34,6 +34,7 @@ import (
 	"decroche/store"
 	"decroche/store/storetest"
 	"decroche/web/admin"
+	"decroche/web/proxies"
 )
 
 const password = "une phrase que je retiens"
@@ -423,6 +424,29 @@ func TestWhoAsksForTooMuchWaits(t *testing.T) {
 	}
 	stranger.wants(429, "Trop de demandes à la fois")
 	v.get("/messages").wants(200) // at the same address, and signed in
+}
+
+func TestVisitorsBehindAProxyAreCountedOneByOne(t *testing.T) {
+	s := open(t)
+	trusted, err := proxies.Parse([]string{"127.0.0.0/8", "::1"})
+	s.must(err)
+	s.srv.Proxies = trusted
+	s.account("camille", people.Admin)
+	stranger, colleague := s.visitor(), s.visitor()
+	stranger.header.Set("X-Forwarded-For", "203.0.113.5, 198.51.100.1") // what the stranger wrote, and what the proxy did
+	colleague.header.Set("X-Forwarded-For", "203.0.113.5, 198.51.100.2")
+	stranger.get("/connexion")
+	for i := range 20 {
+		stranger.submit("name", fmt.Sprint("agent", i), "password", "faux faux faux").wants(422)
+	}
+	stranger.submit("name", "agent", "password", "faux faux faux").wants(429, "Trop d'essais")
+	for range 300 {
+		if stranger.get("/connexion"); stranger.status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	stranger.wants(429, "Trop de demandes à la fois")
+	colleague.get("/connexion").wants(200).submit("name", "camille", "password", password).wants(200, "Messages d'incident")
 }
 
 func TestAThemeFollowsTheStyle(t *testing.T) {

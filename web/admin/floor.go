@@ -82,7 +82,7 @@ const (
 
 // aliveEvery tells a proxy, and the browser, that the stream lives; and looks whether the session does. Tests have
 // less time.
-var aliveEvery = 10 * time.Second
+var aliveEvery = 5 * time.Second
 
 // Close ends the streams, so that a server can stop.
 func (s *Server) Close() {
@@ -169,7 +169,6 @@ func (v *visit) streamFloor() {
 	v.w.Header().Set("X-Accel-Buffering", "no")
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
-	name, began := v.s.sessions.GetString(v.r.Context(), "name"), v.s.sessions.GetTime(v.r.Context(), "began")
 	for {
 		var message []byte
 		select {
@@ -181,31 +180,15 @@ func (v *visit) streamFloor() {
 			}
 			message = board
 		case <-alive.C:
-			if me, err := v.s.People.Current(v.r.Context(), name, began); err == nil && !me.May("see_floor") || err != nil {
-				return // the page comes back, and is told
-			}
-			v.stays()
 			message = []byte("event: alive\ndata: 1\n\n")
 		}
-		_ = out.SetWriteDeadline(time.Now().Add(aliveEvery)) // one who does not read is let go
+		_ = out.SetWriteDeadline(time.Now().Add(2 * aliveEvery)) // one who does not read is let go
 		if _, err := v.w.Write(message); err != nil {
 			return
 		}
 		if err := out.Flush(); err != nil {
 			return
 		}
-	}
-}
-
-// stays keeps the session of who looks at a board, or a board on a wall would be signed out for want of clicks.
-func (v *visit) stays() {
-	ctx, now := v.r.Context(), time.Now()
-	if now.Sub(v.s.sessions.GetTime(ctx, "seen")) < seenEvery {
-		return
-	}
-	v.s.sessions.Put(ctx, "seen", now)
-	if _, _, err := v.s.sessions.Commit(ctx); err != nil && ctx.Err() == nil {
-		v.s.Log.Warn("the session of a board could not be kept", "err", err)
 	}
 }
 

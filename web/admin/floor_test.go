@@ -1,8 +1,6 @@
 package admin_test
 
 import (
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,63 +14,17 @@ func TestTheBoardIsPushedAndEndsWithTheSession(t *testing.T) {
 	v := s.account("camille", people.Supervisor)
 	s.day = map[string]admin.Day{"accueil": {Requested: 20, Answered: 17, Offered: 18, InTime: 9, HourRequested: 2, HourAnswered: 1, Abandoned: 2, CallbacksDue: 3, CallbacksLate: 1}}
 	v.get("/direct").wants(200, "Un site est en panne", "(17/20)", "(1/2)", "(9/18)", "3, dont 1 en retard", "0 libres sur 0")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.web.URL+"/direct/flux", nil)
-	s.must(err)
-	client := &http.Client{Jar: v.client.Jar}
-	res, err := client.Do(req)
-	s.must(err)
-	defer res.Body.Close()
-	if kind := res.Header.Get("Content-Type"); kind != "text/event-stream" {
-		t.Fatalf("the stream is %s", kind)
-	}
-	lines := make(chan string, 1000)
-	go func() {
-		defer close(lines)
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := res.Body.Read(buf)
-			if lines <- string(buf[:n]); err != nil {
-				return
-			}
-		}
-	}()
-	until := func(part string, within time.Duration) {
-		t.Helper()
-		limit := time.After(within)
-		for {
-			select {
-			case l, ok := <-lines:
-				if strings.Contains(l, part) {
-					return
-				}
-				if !ok {
-					t.Fatalf("the stream ended without %q", part)
-				}
-			case <-limit:
-				t.Fatalf("no %q within %s", part, within)
-			}
-		}
-	}
-	until("(17/20)", 3*time.Second)
+	board := v.follows("/direct/flux")
+	board.hears("(17/20)")
 	begun := time.Now()
-	_, err = s.floor.SetState("2001", routing.Available, "")
+	_, err := s.floor.SetState("2001", routing.Available, "")
 	s.must(err)
-	until("Camille Martin", 2*time.Second)
+	board.hears("Camille Martin")
 	if d := time.Since(begun); d > time.Second {
 		t.Errorf("a change was seen after %s", d)
 	}
 	s.must(s.srv.People.SignOut(s.Context(), "console", "camille"))
-	limit := time.After(15 * time.Second)
-	for {
-		select {
-		case _, ok := <-lines:
-			if !ok {
-				return
-			}
-		case <-limit:
-			t.Fatal("the stream outlives the session")
-		}
-	}
+	board.ends()
 }
 
 func TestTheBoardTellsOfCallbacksAtRiskAndLate(t *testing.T) {
@@ -91,15 +43,11 @@ func TestTheBoardTellsOfCallbacksAtRiskAndLate(t *testing.T) {
 
 // A board on a wall that nobody clicks stays signed in; who looks at no board is signed out.
 func TestABoardOnAWallStaysSignedIn(t *testing.T) {
-	defer admin.Hurry(6*time.Second, time.Second, 1500*time.Millisecond)()
+	admin.Hurry(t, 6*time.Second, time.Second, 1500*time.Millisecond)
 	s := open(t)
 	wall, idle := s.account("mur", people.Supervisor), s.account("lou", people.Supervisor)
 	wall.get("/direct?mur=1").wants(200, `class="wall"`, "Quitter l'affichage mural").lacks("/deconnexion\"><nav")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.web.URL+"/direct/flux", nil)
-	s.must(err)
-	res, err := (&http.Client{Jar: wall.client.Jar}).Do(req)
-	s.must(err)
-	defer res.Body.Close()
+	wall.follows("/direct/flux")
 	time.Sleep(8 * time.Second)
 	wall.get("/direct?mur=1").wants(200, `id="board"`)
 	idle.get("/direct").wants(200, "Se connecter").lacks(`id="board"`)

@@ -1,10 +1,9 @@
 package admin
 
 import (
-	"bytes"
 	"encoding/csv"
+	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -25,8 +24,8 @@ type logRow struct{ When, Who, What, About, Detail string }
 
 const (
 	logPage = 100
-	// logFile bounds a file of the log.
-	logFile = 50_000
+	// logChunk is how many lines of a file are read at a time.
+	logChunk = 1000
 )
 
 // actGroups are the kinds of what is done, by the first word of an act.
@@ -97,32 +96,44 @@ func (v *visit) showLog() {
 	v.render(http.StatusOK, "log.html", v.T("log.title"))
 }
 
-// exportLog gives the log as it is filtered, as a file for a spreadsheet.
+// exportLog gives the log as it is filtered, whole, as a file for a spreadsheet.
 func (v *visit) exportLog() {
 	of, _ := v.lines()
 	if len(v.Errors) > 0 {
 		v.stop(http.StatusBadRequest, "unasked")
 		return
 	}
-	of.Limit = logFile
+	of.Limit = logChunk
 	acts, err := v.s.Accounts.Acts(v.r.Context(), of)
 	if err != nil {
 		v.fail("read the log", err)
 		return
 	}
-	b := bytes.NewBufferString("\ufeff")
-	out := csv.NewWriter(b)
-	out.Comma = ';'
-	rows := [][]string{{v.T("log.when"), v.T("log.who"), v.T("log.what"), v.T("log.about"), v.T("log.detail")}}
-	for _, a := range acts {
-		rows = append(rows, []string{a.At.In(v.zone()).Format(time.DateTime), report.Guarded(a.Who), v.T("act." + a.What), report.Guarded(a.About), report.Guarded(a.Detail)})
-	}
-	if err := out.WriteAll(rows); err != nil {
-		v.fail("write the log", err)
-		return
-	}
+	v.log("figures.exported", "journal", v.r.URL.Query().Encode())
 	v.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	v.w.Header().Set("Content-Disposition", `attachment; filename="journal-`+v.now.In(v.zone()).Format(time.DateOnly)+`.csv"`)
-	_, _ = v.w.Write(b.Bytes())
-	v.log("figures.exported", "journal", url.Values(v.r.URL.Query()).Encode())
+	out := csv.NewWriter(v.w)
+	out.Comma = ';'
+	err = out.Write([]string{"\ufeff" + v.T("log.when"), v.T("log.who"), v.T("log.what"), v.T("log.about"), v.T("log.detail")})
+	for err == nil && len(acts) > 0 {
+		if err = v.writeActs(out, acts); err == nil {
+			of.Before = acts[len(acts)-1].ID
+			acts, err = v.s.Accounts.Acts(v.r.Context(), of)
+		}
+	}
+	out.Flush()
+	if err = errors.Join(err, out.Error()); err != nil {
+		v.s.Log.Warn("a file of the log ended early", "by", v.Me.Name, "err", err)
+		panic(http.ErrAbortHandler) // so that the browser tells of a file that is not whole
+	}
+}
+
+// writeActs writes lines of the log, to who reads on.
+func (v *visit) writeActs(out *csv.Writer, acts []people.Act) error {
+	rows := make([][]string, len(acts))
+	for i, a := range acts {
+		rows[i] = []string{a.At.In(v.zone()).Format(time.DateTime), report.Guarded(a.Who), v.T("act." + a.What), report.Guarded(a.About), report.Guarded(a.Detail)}
+	}
+	_ = http.NewResponseController(v.w).SetWriteDeadline(time.Now().Add(countPatience))
+	return out.WriteAll(rows)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +24,9 @@ import (
 type OpenID struct {
 	// Issuer is the provider's address, Client and Secret are ours there.
 	Issuer, Client, Secret string
-	// Scopes beside "openid"; ACR is what is asked for in acr_values, "" for nothing.
+	// Name is what people call the provider; "" for no name.
+	Name string
+	// Scopes beside "openid"; ACR are the levels of assurance that will do, as acr_values has them; "" for any.
 	Scopes []string
 	ACR    string
 	// URL is the site's; the provider sends people back to URL + "/connexion/openid/retour".
@@ -119,6 +122,10 @@ func (v *visit) comeBack() {
 	who, token, err := v.s.OpenID.who(ctx, a, q.Get("code"))
 	if err != nil {
 		v.s.Log.Warn("a sign-in by OpenID Connect failed", "err", err)
+		if errors.Is(err, errLevel) {
+			v.stop(http.StatusForbidden, "level")
+			return
+		}
 		v.stop(http.StatusBadGateway, "provider")
 		return
 	}
@@ -178,6 +185,9 @@ func (o *OpenID) who(ctx context.Context, a attempt, code string) (p person, tok
 	if id.Nonce != a.Nonce {
 		return p, "", errors.New("the identity token is of another sign-in")
 	}
+	if err := o.assured(id); err != nil {
+		return p, "", err
+	}
 	// ProConnect gives the address with the user's information alone, and signs that.
 	info, err := provider.UserInfo(ctx, config.TokenSource(ctx, tokens))
 	if err != nil {
@@ -196,6 +206,27 @@ func (o *OpenID) who(ctx context.Context, a attempt, code string) (p person, tok
 		return p, "", errors.New("the provider has not verified the address")
 	}
 	return person{Subject: id.Issuer + " " + id.Subject, Email: strings.ToLower(info.Email)}, token, nil
+}
+
+// errLevel is of a sign-in at another level of assurance than those that will do.
+var errLevel = errors.New("the level of assurance is none of those that web.admin.openid.acr asks for")
+
+// assured holds an identity token against what acr_values asked for: a provider may leave that unheeded.
+func (o *OpenID) assured(id *oidc.IDToken) error {
+	levels := strings.Fields(o.ACR)
+	if len(levels) == 0 {
+		return nil
+	}
+	var claims struct {
+		ACR string `json:"acr"`
+	}
+	if err := id.Claims(&claims); err != nil {
+		return fmt.Errorf("the identity token: %w", err)
+	}
+	if !slices.Contains(levels, claims.ACR) {
+		return fmt.Errorf("%w: %q, not one of %q", errLevel, claims.ACR, o.ACR)
+	}
+	return nil
 }
 
 // wayOut is where the provider signs somebody out; "" when it does not.

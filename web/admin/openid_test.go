@@ -1,29 +1,64 @@
 package admin_test
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"decroche/people"
 	"decroche/web/admin"
 )
 
+// assuring says of everybody that they have signed in at a level of assurance; the provider's own storage knows none.
+type assuring struct {
+	*storage.Storage
+	level string
+}
+
+// assured is a sign-in at that level.
+type assured struct {
+	*storage.AuthRequest
+	level string
+}
+
+func (a assured) GetACR() string { return a.level }
+
+func (s assuring) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
+	r, err := s.Storage.AuthRequestByCode(ctx, code)
+	if err != nil {
+		return nil, err
+	}
+	return assured{r.(*storage.AuthRequest), s.level}, nil
+}
+
+// CreateAccessToken gives the storage the sign-in that it knows.
+func (s assuring) CreateAccessToken(ctx context.Context, r op.TokenRequest) (string, time.Time, error) {
+	if a, ok := r.(assured); ok {
+		r = a.AuthRequest
+	}
+	return s.Storage.CreateAccessToken(ctx, r)
+}
+
 // provider is a real provider of OpenID Connect, Zitadel's, on this machine; it has the person whose address
-// is test-user@zitadel.ch.
-func provider(t *testing.T, site string) string {
+// is test-user@zitadel.ch, and says that everybody has signed in at a level of assurance.
+func provider(t *testing.T, site, level string) string {
 	t.Helper()
 	var handler http.Handler
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(web.Close)
 	storage.RegisterClients(storage.WebClient("decroche", "secret", site+"/connexion/openid/retour"))
-	handler = exampleop.SetupServer(web.URL+"/", storage.NewStorage(storage.NewUserStore(web.URL)), nil, false)
+	handler = exampleop.SetupServer(web.URL+"/", assuring{storage.NewStorage(storage.NewUserStore(web.URL)), level}, nil, false)
 	return web.URL
 }
 
@@ -44,8 +79,8 @@ func (v *visitor) atProvider(issuer, to string) *visitor {
 
 func TestWhoHasAnAccountSignsInByTheProvider(t *testing.T) {
 	s := open(t)
-	issuer := provider(t, s.web.URL)
-	s.srv.OpenID = &admin.OpenID{Issuer: issuer + "/", Client: "decroche", Secret: "secret", Scopes: []string{"email", "profile"}, URL: s.web.URL, ACR: "eidas1"}
+	issuer := provider(t, s.web.URL, "eidas2")
+	s.srv.OpenID = &admin.OpenID{Name: "ProConnect", Issuer: issuer + "/", Client: "decroche", Secret: "secret", Scopes: []string{"email", "profile"}, URL: s.web.URL, ACR: "eidas1 eidas2"}
 	v := s.visitor()
 	v.header.Set("Accept-Language", "fr")
 	v.get("/connexion").wants(200, "Se connecter avec ProConnect")
@@ -84,4 +119,27 @@ func TestAProviderThatIsAwayIsTold(t *testing.T) {
 	s.srv.OpenID = &admin.OpenID{Issuer: "http://127.0.0.1:1", Client: "decroche", URL: s.web.URL}
 	s.visitor().get("/connexion/openid").wants(503, "mot de passe")
 	s.visitor().get("/connexion/openid/retour?state=x&code=y").wants(400)
+}
+
+func TestASignInAtAnotherLevelOfAssuranceIsRefused(t *testing.T) {
+	for level, asked := range map[string]string{"": "eidas1", "eidas1": "eidas2 eidas3", "eidas": "eidas1 eidas2"} {
+		s := open(t)
+		var said bytes.Buffer
+		s.srv.Log = slog.New(slog.NewTextHandler(&said, nil))
+		issuer := provider(t, s.web.URL, level)
+		s.srv.OpenID = &admin.OpenID{Issuer: issuer + "/", Client: "decroche", Secret: "secret", Scopes: []string{"email"}, URL: s.web.URL, ACR: asked}
+		s.must(s.srv.People.Add(s.Context(), "console", people.Account{Name: "test-user@zitadel.ch", Full: "Dominique", Roles: []people.Role{people.Manager}}))
+		v := s.visitor()
+		v.get("/connexion").wants(200, "Se connecter avec votre compte professionnel").lacks("ProConnect")
+		v.atProvider(issuer, "/journal").wants(403, "Votre connexion n'est pas assez sûre pour ce site")
+		if v.get("/journal"); !strings.HasPrefix(v.at, "/connexion") {
+			t.Errorf("who signed in at %q, where %q was asked for, sees %s", level, asked, v.at)
+		}
+		v.do(http.MethodPost, "/langue", url.Values{"langue": {"en"}})
+		v.atProvider(issuer, "/journal").wants(403, "Your sign-in is not safe enough for this site")
+		s.web.Close() // the log is written to no more
+		if !strings.Contains(said.String(), "level of assurance") || !strings.Contains(said.String(), asked) {
+			t.Errorf("the log says of %q, where %q was asked for:\n%s", level, asked, said.String())
+		}
+	}
 }

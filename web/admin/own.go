@@ -22,7 +22,7 @@ func (v *visit) ownPage() {
 // changePassword gives oneself another password: all one's other pages are signed out.
 func (v *visit) changePassword() {
 	post := v.r.PostFormValue
-	a, err := v.s.People.ChangePassword(v.r.Context(), v.Me.Name, post("current"), post("password"), post("again"), address(v.r))
+	a, err := v.s.People.ChangePassword(v.r.Context(), v.Me.Name, post("current"), post("password"), post("again"), v.address())
 	many := new(people.TooMany)
 	switch {
 	case errors.As(err, &many):

@@ -102,6 +102,9 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request) *visit {
 	return v
 }
 
+// address is the visitor's, for limits.
+func (v *visit) address() string { return v.s.Proxies.Address(v.r).String() }
+
 const languageCookie = "langue"
 
 func (s *Server) chosenLanguage(r *http.Request) call.Lang {

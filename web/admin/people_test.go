@@ -1,6 +1,10 @@
 package admin_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -109,6 +113,43 @@ func TestTheLogIsFilteredAndExported(t *testing.T) {
 	v.do(http.MethodPost, "/journal", nil).wants(404)
 	v.do(http.MethodDelete, "/journal", nil).wants(404)
 	s.account("lou", people.Editor).get("/journal/export").wants(403)
+}
+
+// longLog is a log of many lines, which cannot be read below one.
+type longLog struct {
+	people.Store
+	lines, broken int64
+}
+
+func (l longLog) Acts(_ context.Context, of people.Acts) (list []people.Act, err error) {
+	id := l.lines
+	if of.Before != 0 {
+		id = of.Before - 1
+	}
+	for ; id > 0 && len(list) < of.Limit; id-- {
+		if id <= l.broken {
+			return nil, errors.New("the store is away")
+		}
+		list = append(list, people.Act{ID: id, At: time.Now(), Who: "lou", What: "message.published", About: fmt.Sprint(id)})
+	}
+	return list, nil
+}
+
+func TestALongLogIsExportedWhole(t *testing.T) {
+	s := open(t)
+	v := s.account("camille", people.Admin)
+	s.srv.Accounts = longLog{s.srv.Accounts, 60_000, 0}
+	v.get("/journal/export").wants(200)
+	if lines := strings.Split(strings.TrimSpace(v.raw), "\n"); len(lines) != 60_001 || !strings.HasPrefix(lines[0], "\ufeffQuand;Qui;") || !strings.HasSuffix(lines[60_000], ";lou;Message diffusé;1;") {
+		t.Errorf("the file has %d lines, from %.60q to %q", len(lines), lines[0], lines[len(lines)-1])
+	}
+	s.srv.Accounts = longLog{s.srv.Accounts, 60_000, 30_500}
+	res, err := v.client.Get(s.web.URL + "/journal/export")
+	s.must(err)
+	defer res.Body.Close()
+	if raw, err := io.ReadAll(res.Body); err == nil {
+		t.Errorf("a file that broke off is told as whole, with %d bytes", len(raw))
+	}
 }
 
 func TestWhoLosesARightIsOutAtOnce(t *testing.T) {

@@ -98,7 +98,7 @@ func (v *visit) streamPhone() {
 	defer alive.Stop()
 	message := []byte(": begun\n\n")
 	for {
-		_ = out.SetWriteDeadline(time.Now().Add(aliveEvery))
+		_ = out.SetWriteDeadline(time.Now().Add(2 * aliveEvery))
 		if _, err := v.w.Write(message); err != nil || out.Flush() != nil {
 			return
 		}

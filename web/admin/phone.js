@@ -34,6 +34,12 @@ function end (id) {
   agent = undefined
 }
 
+// leave leads who is signed out meanwhile to sign in: the socket ended with the session.
+async function leave () {
+  const answer = await fetch(location.href, { redirect: 'manual', cache: 'no-store' })
+  if (answer.type === 'opaqueredirect') location.reload()
+}
+
 async function begin () {
   call.disabled = true
   log.replaceChildren()
@@ -56,7 +62,10 @@ async function begin () {
   stream.addEventListener('over', () => stream.close())
   const socket = new JsSIP.WebSocketInterface(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/service/appeler/ws`)
   agent = new JsSIP.UA({ sockets: [socket], uri: `sip:${user}@essai.invalid`, password, register: false, session_timers: false })
-  agent.on('disconnected', () => { if (!session) end('failed') })
+  agent.on('disconnected', () => {
+    if (!session) end('failed')
+    leave().catch(e => console.warn(e))
+  })
   agent.on('connected', () => {
     session = agent.call(`sip:${page.querySelector('#number').value}@essai.invalid`, {
       mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] },

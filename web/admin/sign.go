@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
@@ -11,19 +12,27 @@ import (
 // signView is the page to sign in, and that to choose a password.
 type signView struct {
 	Name, To, Action, Full string
-	Provider               bool   // people may sign in by OpenID Connect
+	Provider               string // whom people may sign in by, by OpenID Connect; "" for nobody
 	Out                    string // where the provider signs them out
 }
 
 func (v *visit) showSignIn() {
 	v.told()
-	v.Sign = &signView{To: inside(v.r.URL.Query().Get("vers")), Provider: v.s.OpenID != nil}
+	v.Sign = &signView{To: inside(v.r.URL.Query().Get("vers")), Provider: v.provider()}
 	v.render(http.StatusOK, "sign.html", v.T("sign.title"))
 }
 
+// provider is what the provider of OpenID Connect is called; "" when there is none.
+func (v *visit) provider() string {
+	if v.s.OpenID == nil {
+		return ""
+	}
+	return cmp.Or(v.s.OpenID.Name, v.T("sign.provider.any"))
+}
+
 func (v *visit) signIn() {
-	v.Sign = &signView{Name: v.r.PostFormValue("name"), To: inside(v.r.PostFormValue("vers")), Provider: v.s.OpenID != nil}
-	a, err := v.s.People.SignIn(v.r.Context(), v.Sign.Name, v.r.PostFormValue("password"), address(v.r))
+	v.Sign = &signView{Name: v.r.PostFormValue("name"), To: inside(v.r.PostFormValue("vers")), Provider: v.provider()}
+	a, err := v.s.People.SignIn(v.r.Context(), v.Sign.Name, v.r.PostFormValue("password"), v.address())
 	many := new(people.TooMany)
 	switch {
 	case errors.As(err, &many):
@@ -64,7 +73,7 @@ func (v *visit) signOut() {
 		return
 	}
 	if out != "" { // a form may not lead to another site: it is a link
-		v.Sign, v.Notice = &signView{To: "/", Provider: true, Out: out}, v.T("told.sorti")
+		v.Sign, v.Notice = &signView{To: "/", Provider: v.provider(), Out: out}, v.T("told.sorti")
 		v.render(http.StatusOK, "sign.html", v.T("sign.title"))
 		return
 	}

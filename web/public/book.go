@@ -323,7 +323,7 @@ func (v *visit) repeated(b booking) bool {
 
 // sendCode sends the code of the booking's round, once.
 func (v *visit) sendCode(b booking) bool {
-	code, fresh, err := v.s.Codes.New(b.Proof, b.Round, b.Number, v.s.address(v.r))
+	code, fresh, err := v.s.Codes.New(b.Proof, b.Round, b.Number, v.s.Proxies.Address(v.r))
 	if many := new(TooMany); errors.As(err, &many) {
 		v.tooMany(many)
 		return false

@@ -79,7 +79,7 @@ func (s *Server) takeWrite(v *visit) {
 		return
 	}
 	if _, err := chat.Check(v.r.PostFormValue("words")); err == nil { // begin says what is wrong
-		if wait := s.began.take(s.address(v.r).String(), v.now, beginsPerHour, time.Hour); wait > 0 {
+		if wait := s.began.take(s.Proxies.Address(v.r).String(), v.now, beginsPerHour, time.Hour); wait > 0 {
 			v.tooMuch(wait)
 			return
 		}

@@ -29,7 +29,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -41,6 +40,7 @@ import (
 	"decroche/service"
 	"decroche/sms"
 	"decroche/survey"
+	"decroche/web/proxies"
 )
 
 // Desk keeps promises: *callback.Book, and the reading of one promise.
@@ -76,9 +76,8 @@ type Server struct {
 	Log    *slog.Logger
 	// Wait estimates the wait of a queue, 0 when it is not known; nil: never known.
 	Wait func(queue string) time.Duration
-	// Proxies are the reverse proxies whose X-Forwarded-For is believed: without them limits are
-	// counted on the address that connects.
-	Proxies []netip.Prefix
+	// Proxies are the reverse proxies whose X-Forwarded-For is believed.
+	Proxies proxies.Trusted
 
 	// began and spoke bound conversations from one address, and messages in one conversation.
 	began, spoke pace
@@ -207,38 +206,6 @@ func langOfPath(r *http.Request) call.Lang {
 	}
 	_, i := language.MatchStrings(matcher, accept)
 	return languages[i]
-}
-
-// address is whose limits count: the IPv4 address, or the /64 of an IPv6 one.
-func (s *Server) address(r *http.Request) netip.Prefix {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	client := at.Addr().Unmap()
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && s.proxy(client); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		client = hop.Unmap()
-	}
-	bits := 32
-	if client.Is6() {
-		bits = 64
-	}
-	p, _ := client.WithZone("").Prefix(bits)
-	return p
-}
-
-func (s *Server) proxy(a netip.Addr) bool {
-	for _, p := range s.Proxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // fail answers for a failure of ours: nothing was done.

@@ -2,9 +2,6 @@ package public
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -175,32 +172,6 @@ func TestWithoutHTTPSNothingIsSaidOfIt(t *testing.T) {
 			t.Errorf("HSTS over http: %q", got)
 		}
 	})
-}
-
-func TestLimitsAreCountedOnTheAddressThatAProxyWeTrustGives(t *testing.T) {
-	s := &Server{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}
-	for _, c := range []struct{ from, forwarded, want string }{
-		{"192.0.2.7:1", "", "192.0.2.7/32"},
-		{"192.0.2.7:1", "198.51.100.9", "192.0.2.7/32"}, // nobody we trust
-		{"10.0.0.2:1", "198.51.100.9", "198.51.100.9/32"},
-		{"10.0.0.2:1", "203.0.113.1, 198.51.100.9", "198.51.100.9/32"}, // what the client wrote before
-		{"10.0.0.2:1", "198.51.100.9, 10.0.0.3", "198.51.100.9/32"},
-		{"10.0.0.2:1", "nonsense", "10.0.0.2/32"},
-		{"10.0.0.2:1", "", "10.0.0.2/32"},
-		{"[2001:db8:1:2:3:4:5:6]:1", "", "2001:db8:1:2::/64"},
-		{"[fd00::1]:1", "2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"},
-		{"[::ffff:192.0.2.7]:1", "", "192.0.2.7/32"},
-		{"[fe80::1%eth0]:1", "", "fe80::/64"},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.RemoteAddr = c.from
-		if c.forwarded != "" {
-			r.Header.Set("X-Forwarded-For", c.forwarded)
-		}
-		if got := s.address(r).String(); got != c.want {
-			t.Errorf("%s forwarded for %q counts as %s, want %s", c.from, c.forwarded, got, c.want)
-		}
-	}
 }
 
 func TestEveryTextOfThePagesIsUsed(t *testing.T) {
