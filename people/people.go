@@ -40,15 +40,18 @@ type Account struct {
 	// Since: sessions that began before it are over.
 	Since   time.Time
 	Created time.Time
-	// Version counts the changes, from 1.
+	// Version counts what changed it, from 1.
 	Version int64
 }
+
+// Reserved are the names in the log of who has no account: the HTTP interface and the command line.
+var Reserved = []string{"api", "console"}
 
 // An Act is something that was done: a line of the log.
 type Act struct {
 	ID int64
 	At time.Time
-	// Who is an account's name, "api" or "console".
+	// Who is an account's name, or one of Reserved.
 	Who string
 	// What is one out of a closed set, such as "message.published"; the catalogue has "admin.act.<what>".
 	What string
@@ -61,7 +64,7 @@ type Act struct {
 // Errors of accounts. Their texts are for logs and consoles; the site has its own words.
 var (
 	ErrNone    = errors.New("there is no such account")
-	ErrTaken   = errors.New("an account of this name is there already")
+	ErrTaken   = errors.New("an account has this name already, or the line itself in the log")
 	ErrChanged = errors.New("the account was changed meanwhile")
 	ErrWrong   = errors.New("the name or the password is wrong")
 	ErrLink    = errors.New("the link has served already, or is too old")
@@ -147,6 +150,9 @@ func (o *Office) Add(ctx context.Context, by string, a Account) error {
 	a.Name, a.Full = strings.ToLower(strings.TrimSpace(a.Name)), strings.TrimSpace(a.Full)
 	if err := check(a); err != nil {
 		return err
+	}
+	if slices.Contains(Reserved, a.Name) {
+		return ErrTaken
 	}
 	now := time.Now()
 	a.Password, a.Closed, a.Created, a.Since, a.Version = "", false, now, now, 1

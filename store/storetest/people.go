@@ -82,6 +82,10 @@ func accountLife(t *testing.T, e Engine) {
 			t.Errorf("the log of %+v has %d lines, want %d: %+v", of, len(got), want, got)
 		}
 	}
+	must(t, change(0, "issuer 3")) // as a sign-in: nothing is changed, and no form grows old
+	if got := get(db.Account(ctx, "camille"))(t); got.Version != 3 {
+		t.Errorf("what changed nothing made version %d", got.Version)
+	}
 }
 
 func linksAndSessions(t *testing.T, e Engine) {

@@ -80,6 +80,9 @@ func (v *visit) showLog() {
 	for _, a := range all {
 		w.Whos = append(w.Whos, choice{a.Name, a.Full, a.Name == of.Who})
 	}
+	for _, name := range people.Reserved {
+		w.Whos = append(w.Whos, choice{name, name, name == of.Who})
+	}
 	if of.Who != "" && !slices.ContainsFunc(w.Whos, func(c choice) bool { return c.Chosen }) {
 		w.Whos = append(w.Whos, choice{of.Who, of.Who, true})
 	}

@@ -188,4 +188,6 @@ func TestAnAccountIsMadeAndItsLinkIsShownOnce(t *testing.T) {
 	v.get("/comptes").wants(200, "lou.petit", "Mot de passe à choisir", "Rédacteur, Approbateur")
 	s.visitor().get(link).wants(200, "Choisir un mot de passe")
 	v.do(http.MethodPost, "/comptes", form).wants(422, "déjà pris")
+	form.Set("name", "api") // who it is in the log
+	v.do(http.MethodPost, "/comptes", form).wants(422, "déjà pris")
 }

@@ -66,9 +66,9 @@ func (v *visit) openPhone() {
 	if l == nil {
 		return
 	}
-	def := v.s.Service()
+	def, tried := v.s.Service(), "publie"
 	if v.r.PostFormValue("version") == "brouillon" && l.Next != nil {
-		def = l.Next
+		def, tried = l.Next, "brouillon"
 	}
 	t, err := v.s.Trials.Open(v.r.Context(), v.Me.Name, def)
 	switch {
@@ -79,7 +79,7 @@ func (v *visit) openPhone() {
 		v.fail("try the line", err)
 		return
 	}
-	v.log("line.tried", v.r.PostFormValue("version"), "")
+	v.log("line.tried", tried, "")
 	v.w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(v.w).Encode(map[string]string{"key": t.Key, "user": t.User, "password": t.Password})
 }
