@@ -194,8 +194,8 @@ type Filter struct {
 // of an hour that was said is over.
 const Risk = Quarter
 
-// Standing counts promises of a queue that are to be kept by now: all that are due, and of these those AtRisk, whose
-// window ends within Risk while nobody keeps them, and those Late, whose window is over.
+// Standing counts promises of a queue that are to be kept by a moment: all that are Due until then, and of these those
+// AtRisk, whose window ends within Risk from now while nobody keeps them, and those Late, whose window is over.
 type Standing struct{ Due, AtRisk, Late int64 }
 
 // Store keeps promises. Its changes are durable when they return.

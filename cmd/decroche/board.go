@@ -22,7 +22,6 @@ func (s *server) boardDay(ctx context.Context) (map[string]admin.Day, error) {
 	now := time.Now().In(s.def.Load().Location)
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	hour := time.Date(now.Year(), now.Month(), now.Day(), now.Hour(), 0, 0, 0, now.Location())
-	end := now.Truncate(15 * time.Minute).Add(15 * time.Minute)
 	out := map[string]admin.Day{}
 	day := func(queue string, c *metrics.Cell) {
 		d := out[queue]
@@ -37,24 +36,9 @@ func (s *server) boardDay(ctx context.Context) (map[string]admin.Day, error) {
 		out[queue] = d
 	}
 	err := s.ledger.Live(ctx, func(underWay metrics.UnderWay) error {
-		for _, span := range []struct {
-			since time.Time
-			add   func(string, *metrics.Cell)
-		}{{midnight, day}, {hour, thisHour}} {
-			over, err := s.figures.Lines(ctx, metrics.Query{From: span.since, To: end, By: metrics.ByQueue})
-			if err != nil {
-				return err
-			}
-			for _, l := range over {
-				span.add(l.Value, l.Cell)
-			}
-			for queue, c := range underWay(metrics.ByQueue, span.since) {
-				span.add(queue, c)
-			}
-		}
-		return nil
+		return errors.Join(s.eachQueue(ctx, underWay, midnight, now, day), s.eachQueue(ctx, underWay, hour, now, thisHour))
 	})
-	promises, err2 := s.db.Promises().Standings(ctx, now, end)
+	promises, err2 := s.db.Promises().Standings(ctx, now, quarterAfter(now))
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
@@ -64,6 +48,27 @@ func (s *server) boardDay(ctx context.Context) (map[string]admin.Day, error) {
 		out[queue] = d
 	}
 	return out, nil
+}
+
+// quarter is the grain of the figures.
+const quarter = 15 * time.Minute
+
+// quarterAfter is the end of the quarter of an hour that now is in.
+func quarterAfter(now time.Time) time.Time { return now.Truncate(quarter).Add(quarter) }
+
+// eachQueue adds what was counted of each queue since a quarter of an hour, and what is under way.
+func (s *server) eachQueue(ctx context.Context, underWay metrics.UnderWay, since, now time.Time, add func(queue string, c *metrics.Cell)) error {
+	over, err := s.figures.Lines(ctx, metrics.Query{From: since, To: quarterAfter(now), By: metrics.ByQueue})
+	if err != nil {
+		return err
+	}
+	for _, l := range over {
+		add(l.Value, l.Cell)
+	}
+	for queue, c := range underWay(metrics.ByQueue, since) {
+		add(queue, c)
+	}
+	return nil
 }
 
 // alarmsNow are what somebody on the floor should do something about, with the figures of the day.

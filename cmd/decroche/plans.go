@@ -68,8 +68,6 @@ func (s *server) planState(ctx context.Context) (plans.State, error) {
 // lastHour counts the calls of each queue over the last hour, from the quarter of an hour that it begins in. An hour
 // of the clock would begin with no call at all, and no rule would hold then.
 func (s *server) lastHour(ctx context.Context, now time.Time) (map[string]plans.QueueState, error) {
-	const quarter = 15 * time.Minute
-	q := metrics.Query{From: now.Add(-time.Hour).Truncate(quarter), To: now.Truncate(quarter).Add(quarter), By: metrics.ByQueue}
 	out := map[string]plans.QueueState{}
 	add := func(queue string, c *metrics.Cell) {
 		sum := out[queue]
@@ -77,17 +75,7 @@ func (s *server) lastHour(ctx context.Context, now time.Time) (map[string]plans.
 		out[queue] = sum
 	}
 	err := s.ledger.Live(ctx, func(underWay metrics.UnderWay) error {
-		over, err := s.figures.Lines(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, l := range over {
-			add(l.Value, l.Cell)
-		}
-		for queue, c := range underWay(metrics.ByQueue, q.From) {
-			add(queue, c)
-		}
-		return nil
+		return s.eachQueue(ctx, underWay, now.Add(-time.Hour).Truncate(quarter), now, add)
 	})
 	return out, err
 }
