@@ -21,8 +21,8 @@ type part struct {
 	Seen int64
 }
 
-// partForm is a named part of the definition as it is written on a page of its own.
-type partForm struct {
+// namedPart is a named part of the definition as it is written on a page of its own.
+type namedPart struct {
 	ID    string
 	Fresh bool // a new one, whose name is asked for
 	formPart
@@ -32,8 +32,8 @@ type partForm struct {
 }
 
 // sentPart is the part of a form that was sent for an id; a new one is named in it.
-func (v *visit) sentPart(id string) partForm {
-	f := partForm{ID: id, Fresh: id == unnamed, formPart: formPart{part: v.seenPart("")}, Drop: v.post("drop") != ""}
+func (v *visit) sentPart(id string) namedPart {
+	f := namedPart{ID: id, Fresh: id == unnamed, formPart: formPart{part: v.seenPart("")}, Drop: v.post("drop") != ""}
 	if f.Fresh {
 		f.ID, f.part = v.post("id"), part{}
 	}
@@ -52,7 +52,7 @@ func (v *visit) newName(field, id string, taken bool) {
 
 // stands looks how the part of a section stands by now: what another editor wrote since the form was filled in is shown
 // beside it, and is what the next attempt has seen. ok is false when the page of a failure was given.
-func (v *visit) stands(f *partForm, section string) (ok bool) {
+func (v *visit) stands(f *namedPart, section string) (ok bool) {
 	if f.Fresh {
 		return true
 	}

@@ -19,7 +19,7 @@ type linkItem struct {
 
 // linkForm is a link as it is written on its page.
 type linkForm struct {
-	partForm
+	namedPart
 	Labels            []field
 	URL, Check, Every string
 	Spoken            string
@@ -101,7 +101,7 @@ func (v *visit) linkIn(id, value string) *service.Link {
 
 func (v *visit) linkFormOf(l *service.Link, seen part) *linkForm {
 	f := &linkForm{
-		partForm: partForm{ID: l.ID, Fresh: l.ID == "", formPart: formPart{part: seen}}, Labels: v.labelFields("label", "", l.Label),
+		namedPart: namedPart{ID: l.ID, Fresh: l.ID == "", formPart: formPart{part: seen}}, Labels: v.labelFields("label", "", l.Label),
 		URL: l.URL, Check: l.Check, Every: cmp.Or(shownSpan(l.Every), "0"), Spoken: l.Spoken, Prompts: l.Prompts,
 	}
 	if l.Check == l.URL {
@@ -121,7 +121,7 @@ func (v *visit) writeLink() {
 		return
 	}
 	f := &linkForm{
-		partForm: v.sentPart(id), URL: v.post("url"), Check: v.post("check"), Every: v.post("every"), Spoken: v.post("spoken"), Prompts: v.r.PostForm["prompts"],
+		namedPart: v.sentPart(id), URL: v.post("url"), Check: v.post("check"), Every: v.post("every"), Spoken: v.post("spoken"), Prompts: v.r.PostForm["prompts"],
 	}
 	fields, value := map[string]string{"": "drop"}, ""
 	if !f.Drop {
@@ -163,7 +163,7 @@ func (v *visit) typedLink(f *linkForm) *service.Link {
 
 // linkFormPage gives the form.
 func (v *visit) linkFormPage(f *linkForm) {
-	if !v.stands(&f.partForm, "links") {
+	if !v.stands(&f.namedPart, "links") {
 		return
 	}
 	if v.r.Method == http.MethodPost {

@@ -19,7 +19,7 @@ import (
 
 // planForm is a plan as it is written on its page: everything that a definition can say of one, as it was typed.
 type planForm struct {
-	partForm
+	namedPart
 	Running string // since when and until when it is on; "" when it is not
 
 	Labels      []field
@@ -112,7 +112,7 @@ func (v *visit) planIn(id, value string) *service.Plan {
 
 // formOf fills in the form of a plan.
 func (v *visit) formOf(p *service.Plan, seen part) *planForm {
-	f := &planForm{partForm: partForm{ID: p.ID, Fresh: p.ID == "", formPart: formPart{part: seen}}, Labels: v.labelFields("label", "", p.Label), Ends: shownSpan(p.Ends), Above: shownSpan(p.OfferAbove)}
+	f := &planForm{namedPart: namedPart{ID: p.ID, Fresh: p.ID == "", formPart: formPart{part: seen}}, Labels: v.labelFields("label", "", p.Label), Ends: shownSpan(p.Ends), Above: shownSpan(p.OfferAbove)}
 	for _, m := range p.Messages {
 		f.Messages = append(f.Messages, planMessageForm{Prompt: m.Prompt, Place: planPlace(m), Effect: planEffect(m)})
 	}
@@ -220,7 +220,7 @@ func (v *visit) writePlan() {
 
 // typedPlan is the form as it was sent.
 func (v *visit) typedPlan(id string) *planForm {
-	f := &planForm{partForm: v.sentPart(id), Ends: v.post("ends"), Above: v.post("above")}
+	f := &planForm{namedPart: v.sentPart(id), Ends: v.post("ends"), Above: v.post("above")}
 	for n := range 200 {
 		at := "-" + strconv.Itoa(n)
 		if _, sent := v.r.PostForm["prompt"+at]; !sent {
@@ -379,7 +379,7 @@ func (v *visit) planRule(w triggerForm, fields map[string]string) *service.Trigg
 
 // planPage gives the form, with what can be chosen in it.
 func (v *visit) planPage(f *planForm) {
-	if !v.stands(&f.partForm, "plans") {
+	if !v.stands(&f.namedPart, "plans") {
 		return
 	}
 	if !f.Fresh {
